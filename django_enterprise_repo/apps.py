@@ -1,0 +1,19 @@
+"""The app's entry into Django."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class EnterpriseRepoConfig(AppConfig):
+    name = "django_enterprise_repo"
+    label = "enterprise_repo"
+    verbose_name = _("Enterprise repository")
+
+    def ready(self) -> None:
+        from .checks import register_checks
+        from .filtering import register_lookups
+
+        register_lookups()
+        register_checks()

@@ -1,0 +1,1 @@
+"""What the package learns from database connections."""

@@ -1,0 +1,186 @@
+"""The operation scope: one call of a verb or one terminal of a queryset, from start to outcome.
+
+Everything that starts at a repository runs through :func:`run`. The outermost call on a connection owns the
+operation; calls inside it join. What listens to operations (metrics, logs, tests) connects to
+:data:`operation_finished` and carries no correctness.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from threading import get_ident
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model
+from django.dispatch import Signal
+from django.utils import timezone
+
+from .identifiers import uuid7
+
+R = TypeVar("R")
+
+#: Sent robustly after every outermost operation with ``operation``, an :class:`Operation`.
+operation_finished = Signal()
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSpec:
+    """What is about to run.
+
+    Attributes:
+        name: the verb or queryset method.
+        model: the model it works on.
+        alias: the database alias it runs on.
+        effect: ``"read"`` or ``"write"``.
+        retry_safe: running the body twice is as good as running it once.
+        deadline: seconds the whole operation may take, ``None`` for no limit.
+    """
+
+    name: str
+    model: type[Model]
+    alias: str
+    effect: Literal["read", "write"] = "read"
+    retry_safe: bool = False
+    deadline: float | None = None
+
+
+class Operation:
+    """One outermost operation. Its id and moment are made when first asked for: most reads never do."""
+
+    __slots__ = ("_id", "_moment", "_started", "connection", "duration", "error", "outer", "spec", "thread")
+
+    def __init__(
+        self, spec: OperationSpec, connection: BaseDatabaseWrapper, outer: Operation | None = None
+    ) -> None:
+        self.spec = spec
+        self.connection = connection
+        #: The operation on another connection that this one runs inside, if any.
+        self.outer = outer
+        self.thread = get_ident()
+        self.error: BaseException | None = None
+        #: Seconds from start to outcome; ``None`` while it runs.
+        self.duration: float | None = None
+        self._started = time.perf_counter()
+        self._id: UUID | None = None
+        self._moment: datetime | None = None
+
+    @property
+    def id(self) -> UUID:
+        """UUID version 7, the same for everything this operation changes."""
+        if self._id is None:
+            self._id = uuid7()
+        return self._id
+
+    @property
+    def moment(self) -> datetime:
+        """The one timestamp of everything this operation changes."""
+        if self._moment is None:
+            self._moment = timezone.now()
+        return self._moment
+
+    def finish(self, error: BaseException | None) -> None:
+        self.duration = time.perf_counter() - self._started
+        self.error = error
+        if operation_finished.receivers:
+            operation_finished.send_robust(sender=self.spec.model, operation=self)
+
+
+class Attempt:
+    """One try of an operation's body; what it changed in memory is undone when the try fails."""
+
+    __slots__ = ("_undo", "number", "operation")
+
+    def __init__(self, operation: Operation, number: int = 1) -> None:
+        self.operation = operation
+        self.number = number
+        self._undo: list[Callable[[], None]] = []
+
+    def remember(self, *entities: Model) -> None:
+        """Put the entities' attributes back as they are now if this attempt fails."""
+        self._undo.extend(_snapshot(entity) for entity in entities)
+
+    def on_failure(self, undo: Callable[[], None]) -> None:
+        self._undo.append(undo)
+
+    def fail(self) -> None:
+        while self._undo:
+            self._undo.pop()()
+
+
+def _snapshot(entity: Model) -> Callable[[], None]:
+    attributes = {name: value for name, value in entity.__dict__.items() if name != "_state"}
+    adding, alias, cached = entity._state.adding, entity._state.db, dict(entity._state.fields_cache)
+
+    def restore() -> None:
+        for name in entity.__dict__.keys() - attributes.keys() - {"_state"}:
+            del entity.__dict__[name]
+        entity.__dict__.update(attributes)
+        entity._state.adding, entity._state.db, entity._state.fields_cache = adding, alias, cached
+
+    return restore
+
+
+# Joined calls are recognised by context *and* connection *and* thread: a task created inside an operation
+# inherits the context variable, but runs on a connection or at a time that is not the operation's own.
+_active: ContextVar[Operation | None] = ContextVar("repository_operation", default=None)
+
+
+def active_operation(alias: str) -> Operation | None:
+    """The operation that runs on this thread's connection to ``alias``, if any."""
+    operation = _active.get()
+    if operation is None:
+        return None
+    connection, thread = connections[alias], get_ident()
+    while operation is not None:
+        if operation.connection is connection and operation.thread == thread and operation.duration is None:
+            return operation
+        operation = operation.outer
+    return None
+
+
+def run(spec: OperationSpec, body: Callable[[Attempt], R]) -> R:
+    """Run ``body`` as the operation ``spec``, or as part of the one that already runs on its connection.
+
+    A callable and not a context manager: a later attempt has to be able to run the body again.
+    """
+    outer = active_operation(spec.alias)
+    if outer is not None:
+        return _try(body, Attempt(outer))
+    operation = Operation(spec, connections[spec.alias], outer=_active.get())
+    token = _active.set(operation)
+    error: BaseException | None = None
+    try:
+        return _try(body, Attempt(operation))
+    except BaseException as failure:
+        error = failure
+        raise
+    finally:
+        _active.reset(token)
+        operation.finish(error)
+
+
+def _try(body: Callable[[Attempt], R], attempt: Attempt) -> R:
+    try:
+        return body(attempt)
+    except BaseException:
+        attempt.fail()
+        raise
+
+
+def describe(operation: Operation) -> dict[str, Any]:
+    """The operation in plain values, for logs and tests."""
+    return {
+        "operation": operation.spec.name,
+        "model": operation.spec.model._meta.label,
+        "alias": operation.spec.alias,
+        "effect": operation.spec.effect,
+        "outcome": "ok" if operation.error is None else type(operation.error).__name__,
+        "seconds": operation.duration,
+    }

@@ -1,0 +1,241 @@
+"""QuerySets that know the verbs, and whose every terminal runs in the operation scope."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db.models import QuerySet
+
+from .aio import AsyncVerbs
+from .auditing.history import has_history
+from .operations import Attempt, OperationSpec, run
+from .pagination import Page, PaginationRequest, check_caps, paginate
+from .results import DeletionResult
+from .verbs import Policies
+from .verbs.rows import Rows, T
+from .writing import bulk, path, sets
+from .writing.change import Call, Change
+
+R = TypeVar("R")
+
+
+class RepositoryQuerySetMixin(AsyncVerbs[T]):
+    """Put before ``QuerySet`` in the bases of a queryset class."""
+
+    _policies: Policies = Policies()
+    # What Django's QuerySet brings and this mixin uses.
+    _result_cache: Any
+    _prefetch_related_lookups: Any
+    _prefetch_done: bool
+    _fields: Any
+    _for_write: bool
+    db: str
+    query: Any
+    _chain: Callable[[], Any]
+    _not_support_combined_queries: Callable[[str], None]
+    iterator: Callable[..., Iterator[T]]
+
+    def rows(self) -> Any:
+        return self._chain()
+
+    def _own_policies(self) -> Policies:
+        return self._policies
+
+    def _clone(self) -> Any:
+        clone = super()._clone()  # type: ignore[misc]
+        clone._policies = self._policies
+        return clone
+
+    def paginate(self, request: PaginationRequest) -> Page[T]:
+        """One page of these rows, in their order.
+
+        Raises:
+            InvalidPagination: the request exceeds a cap of the filter policy.
+        """
+        check_caps(request, self._policies.filters)
+        rows = self._ordered(self.rows(), None)
+        return self._read("paginate", None, lambda: paginate(rows, request))
+
+    def only(self, *fields: Any) -> Any:
+        """Django's ``only``; a version column comes along, without it no later save could be safe."""
+        version = getattr(self.model, "version_field_name", None)
+        if version is not None and fields and fields != (None,):
+            fields = (*fields, version)
+        return super().only(*fields)  # type: ignore[misc]
+
+    # Reading terminals. Each enters the operation scope; inside a verb it only passes through.
+
+    def _fetch_all(self) -> None:
+        if self._result_cache is not None and (not self._prefetch_related_lookups or self._prefetch_done):
+            return
+        self._reading("select", super()._fetch_all)  # type: ignore[misc]
+
+    def _iterator(self, *args: Any) -> Iterator[Any]:
+        # The first step sends the query and is the operation. What the caller does between the steps is no
+        # part of it, so the scope must not stay open while a row is handed out.
+        rows = super()._iterator(*args)  # type: ignore[misc]
+        end = object()
+        row = self._reading("iterate", lambda: next(rows, end))
+        while row is not end:
+            yield row
+            row = next(rows, end)
+
+    async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[Any]:
+        """Django's ``aiterator``, with the query sent inside the operation scope."""
+        rows = self.iterator(chunk_size)
+        take = sync_to_async(lambda: list(islice(rows, chunk_size)))
+        while chunk := await take():
+            for row in chunk:
+                yield row
+
+    def chunked_by_key(self, chunk_size: int) -> Iterator[T]:
+        """The rows in the order of their key, one statement a chunk: for drivers that fetch whole results."""
+        rows: Any = self.rows().order_by("pk")
+        last: T | None = None
+        while True:
+            page = rows if last is None else rows.filter(pk__gt=last.pk)
+            chunk = list(page[:chunk_size])
+            yield from chunk
+            if len(chunk) < chunk_size:
+                return
+            last = chunk[-1]
+
+    def count(self, *args: Any, **kwargs: Any) -> int:
+        if args or kwargs:
+            return super().count(*args, **kwargs)
+        return self._reading("count", super().count)
+
+    def exists(self, *args: Any, **kwargs: Any) -> bool:
+        if args or kwargs:
+            return super().exists(*args, **kwargs)
+        return self._reading("exists", super().exists)
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
+        django = super().aggregate  # type: ignore[misc]
+        return self._reading("aggregate", lambda: django(*args, **kwargs))
+
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        django = super().explain  # type: ignore[misc]
+        return self._reading("explain", lambda: django(*args, **kwargs))
+
+    def in_bulk(self, *args: Any, **kwargs: Any) -> Any:
+        django = super().in_bulk  # type: ignore[misc]
+        return self._reading("in_bulk", lambda: django(*args, **kwargs))
+
+    # Writing terminals, with Django's signatures and Django's meaning.
+
+    def create(self, **kwargs: Any) -> T:
+        django = super().create  # type: ignore[misc]
+        return self._writing("create", lambda _: django(**kwargs))
+
+    def get_or_create(self, defaults: Any = None, **kwargs: Any) -> tuple[T, bool]:
+        django = super().get_or_create  # type: ignore[misc]
+        return self._writing("get_or_create", lambda _: django(defaults, **kwargs))
+
+    def update_or_create(self, defaults: Any = None, create_defaults: Any = None, **kwargs: Any) -> tuple[T, bool]:
+        django = super().update_or_create  # type: ignore[misc]
+        return self._writing("update_or_create", lambda _: django(defaults, create_defaults, **kwargs))
+
+    def bulk_create(
+        self,
+        objs: Iterable[T],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Collection[str] | None = None,
+        unique_fields: Collection[str] | None = None,
+    ) -> list[T]:
+        bulk.refuse_conflict_options(self.model, ignore_conflicts=ignore_conflicts, update_conflicts=update_conflicts)
+        if has_history(self.model):
+            return self.add_all(objs, batch_size, using=self._write_alias(None))
+        django = super().bulk_create  # type: ignore[misc]
+        send = Call(
+            lambda: django(
+                objs,
+                batch_size=batch_size,
+                ignore_conflicts=ignore_conflicts,
+                update_conflicts=update_conflicts,
+                update_fields=update_fields,
+                unique_fields=unique_fields,
+            )
+        )
+        return self._writing("bulk_create", lambda attempt: path.execute(self._change("+", attempt), send))
+
+    def bulk_update(self, objs: Iterable[T], fields: Sequence[str], batch_size: int | None = None) -> int:
+        django = super().bulk_update  # type: ignore[misc]
+        entities = list(objs)
+        return self._writing(
+            "bulk_update",
+            lambda attempt: bulk.update_all(
+                entities, fields, self.model, self.db, lambda: django(entities, fields, batch_size), attempt
+            ),
+        )
+
+    def _update_rows(self, **fields: Any) -> int:
+        self._refuse_unwritable("update")
+        values = sets.columns(self.model, fields)
+        if values is None or not (path.concerns_of(self.model) or has_history(self.model)):
+            # Nothing of ours is active, or a name only Django can refuse.
+            return self._writing("update", lambda attempt: self.send_update(**fields))
+        count = self._writing("update", lambda attempt: sets.update(self._chain(), values, attempt))
+        self._result_cache = None
+        return count
+
+    def _delete_rows(self) -> DeletionResult:
+        self._refuse_unwritable("delete")
+        marker = self._marker()
+        if marker is None:
+            result = self._writing("delete", lambda attempt: sets.hard_delete(self, attempt))
+        else:
+            rows = self._chain()
+            rows.query.clear_ordering(force=True)
+            result = self._writing("delete", lambda attempt: sets.soft_delete_result(rows, marker, attempt))
+        self._result_cache = None
+        return result
+
+    def send_update(self, **fields: Any) -> int:
+        """Django's ``update`` beneath ours; the write path sends with it."""
+        return super(Rows, self).update(**fields)  # type: ignore[misc,no-any-return]
+
+    def send_delete(self) -> tuple[int, dict[str, int]]:
+        """Django's ``delete`` beneath ours; the write path sends with it."""
+        return super(Rows, self).delete()  # type: ignore[misc,no-any-return]
+
+    def send_bulk_create(self, entities: list[T], batch_size: int | None) -> list[T]:
+        """Django's ``bulk_create`` beneath ours; the write path sends with it."""
+        return super().bulk_create(entities, batch_size=batch_size)  # type: ignore[misc,no-any-return]
+
+    def _refuse_unwritable(self, verb: str) -> None:
+        """What Django refuses on a queryset, in Django's words, before any concern has touched it."""
+        self._not_support_combined_queries(verb)
+        if self.query.is_sliced:
+            if verb == "update":
+                raise TypeError("Cannot update a query once a slice has been taken.")
+            raise TypeError("Cannot use 'limit' or 'offset' with delete().")
+        if verb == "delete":
+            if self.query.distinct_fields:
+                raise TypeError("Cannot call delete() after .distinct(*fields).")
+            if self._fields is not None:
+                raise TypeError("Cannot call delete() after .values() or .values_list()")
+
+    def _change(self, kind: Literal["+", "~", "-"], attempt: Attempt) -> Change:
+        return Change(operation=attempt.operation, model=self.model, alias=self.db, kind=kind)
+
+    def _reading(self, name: str, call: Callable[[], R]) -> R:
+        spec = OperationSpec(name, self.model, self.db, "read", retry_safe=True)
+        return run(spec, lambda _: call())
+
+    def _writing(self, name: str, call: Callable[[Attempt], R]) -> R:
+        self._for_write = True  # so that ``db`` answers the alias that is written to
+        return run(OperationSpec(name, self.model, self.db, "write"), call)
+
+
+for _name in ("create", "get_or_create", "update_or_create", "bulk_create", "bulk_update"):
+    getattr(RepositoryQuerySetMixin, _name).alters_data = True
+
+
+class RepositoryQuerySet(RepositoryQuerySetMixin[T], QuerySet[T]):
+    """The queryset of a ``Repository``: Django's, with the verbs and the two paths."""

@@ -1,0 +1,295 @@
+"""The verbs that read."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, TypeVar, overload
+
+from django.core.exceptions import ValidationError
+from django.db import connections
+from django.db.models import CompositePrimaryKey, Prefetch, Q
+
+from ..exceptions import InvalidArgument, InvalidArgumentType
+from ..operations import OperationSpec, run
+from ..pagination import Page, PaginationRequest, check_caps, paginate
+from .rows import Filters, OrderBy, Rows, T
+
+R = TypeVar("R")
+Load = Iterable["str | Prefetch[Any]"]
+
+
+class ReadVerbs(Rows[T]):
+    """get, list and their kin: always materialised, never lazy."""
+
+    @overload
+    def get(
+        self,
+        pk: Any,
+        /,
+        *,
+        for_update: bool = ...,
+        nowait: bool = ...,
+        skip_locked: bool = ...,
+        include_deleted: bool = ...,
+        load: Load = ...,
+        using: str | None = ...,
+    ) -> T: ...
+    @overload
+    def get(self, *args: Any, **kwargs: Any) -> T: ...
+    def get(self, *args: Any, **kwargs: Any) -> T:
+        """The row with this primary key; called with conditions it is Django's own ``get``.
+
+        Args:
+            for_update: lock the row until the surrounding transaction ends.
+            nowait: with ``for_update``, fail at once when somebody else holds the lock.
+            skip_locked: with ``for_update``, look past a row that somebody else holds.
+            include_deleted: find a soft-deleted row too.
+            load: relations to load with it.
+
+        Raises:
+            Model.DoesNotExist: there is no such row among these.
+            TransactionManagementError: ``for_update`` outside a transaction.
+        """
+        if _is_key(args):
+            return self._get_by_key(*args, **kwargs)
+        options = self._options_of(kwargs)
+        if options:
+            return self._get_by_key(kwargs.pop("pk"), **kwargs)
+        django = super()
+        return django.get(*args, **kwargs)  # type: ignore[misc,no-any-return]  # Manager.get or QuerySet.get
+
+    def get_or_none(self, pk: Any, /, **options: Any) -> T | None:
+        """As :meth:`get`, with ``None`` where there is no such row."""
+        try:
+            return self._get_by_key(pk, **options)
+        except self.model.DoesNotExist:  # type: ignore[attr-defined]
+            return None
+
+    def get_many(
+        self, pks: Iterable[Any], /, *, include_deleted: bool = False, load: Load = (), using: str | None = None
+    ) -> dict[Any, T]:
+        """The rows with these primary keys, by key and in the order asked for; missing ones are left out."""
+        if isinstance(pks, str | bytes):
+            raise InvalidArgumentType(f"get_many() takes a sequence of keys, not {type(pks).__name__}.")
+        keys = [_key(self.model, pk) for pk in pks]
+        rows = self._selected(include_deleted=include_deleted, load=load, using=using)
+
+        def body() -> dict[Any, T]:
+            found = rows.in_bulk(keys)
+            return {key: found[key] for key in dict.fromkeys(keys) if key in found}
+
+        return self._read("get_many", using, body)
+
+    def get_by(
+        self,
+        filters: Filters | None = None,
+        /,
+        *,
+        include_deleted: bool = False,
+        load: Load = (),
+        using: str | None = None,
+        **equals: Any,
+    ) -> T | None:
+        """The one row that matches, or ``None``.
+
+        Raises:
+            Model.MultipleObjectsReturned: several match.
+            InvalidFilter: the dict is not within the filter policy.
+            InvalidArgument: no condition at all.
+        """
+        if not filters and not equals:
+            raise InvalidArgument("get_by() needs a condition.")
+        rows = self._selected(filters, equals, include_deleted=include_deleted, load=load, using=using)
+
+        def body() -> T | None:
+            try:
+                return rows.get()
+            except self.model.DoesNotExist:  # type: ignore[attr-defined]
+                return None
+
+        return self._read("get_by", using, body)
+
+    @overload
+    def list(
+        self,
+        filters: Filters | None = ...,
+        order_by: OrderBy | None = ...,
+        pagination: None = ...,
+        include_deleted: bool = ...,
+        load: Load = ...,
+        only: Iterable[str] = ...,
+        using: str | None = ...,
+    ) -> builtins.list[T]: ...
+    @overload
+    def list(
+        self,
+        filters: Filters | None,
+        order_by: OrderBy | None,
+        pagination: PaginationRequest,
+        include_deleted: bool = ...,
+        load: Load = ...,
+        only: Iterable[str] = ...,
+        using: str | None = ...,
+    ) -> Page[T]: ...
+    @overload
+    def list(
+        self,
+        filters: Filters | None = ...,
+        order_by: OrderBy | None = ...,
+        *,
+        pagination: PaginationRequest,
+        include_deleted: bool = ...,
+        load: Load = ...,
+        only: Iterable[str] = ...,
+        using: str | None = ...,
+    ) -> Page[T]: ...
+    def list(
+        self,
+        filters: Filters | None = None,
+        order_by: OrderBy | None = None,
+        pagination: PaginationRequest | None = None,
+        include_deleted: bool = False,
+        load: Load = (),
+        only: Iterable[str] = (),
+        using: str | None = None,
+    ) -> builtins.list[T] | Page[T]:
+        """The matching rows in order, or with ``pagination`` one page of them. Nothing is left lazy.
+
+        Args:
+            filters: a dict filter within the repository's policy.
+            order_by: terms such as ``"price:desc"``; the primary key is appended as the last.
+            pagination: which page; its caps are the policy's.
+            include_deleted: soft-deleted rows too.
+            load: relations to load with the rows.
+            only: names of the columns to load; the rest is fetched when it is touched.
+
+        Raises:
+            InvalidFilter, InvalidOrdering, InvalidPagination: with every problem found.
+        """
+        rows = self._selected(filters, include_deleted=include_deleted, load=load, using=using)
+        rows = self._ordered(rows, order_by)
+        if only:
+            rows = rows.only(*only)
+        if pagination is None:
+            return self._read("list", using, lambda: builtins.list(rows))
+        if not isinstance(pagination, PaginationRequest):
+            raise InvalidArgumentType(f"pagination= takes a PaginationRequest, not {type(pagination).__name__}.")
+        check_caps(pagination, self._own_policies().filters)
+        request = pagination
+        return self._read("list", using, lambda: paginate(rows, request))
+
+    def count(self, filters: Filters | None = None, /, **equals: Any) -> int:
+        """How many rows match; without arguments Django's own ``count``."""
+        if filters is None and not equals:
+            django = super()
+            return django.count()  # type: ignore[misc,no-any-return]  # Manager.count or QuerySet.count
+        rows = self._selected(filters, equals)
+        return self._read("count", None, rows.count)
+
+    def exists(self, filters: Filters | None = None, /, **equals: Any) -> bool:
+        """Whether any row matches; without arguments Django's own ``exists``."""
+        if filters is None and not equals:
+            django = super()
+            return django.exists()  # type: ignore[misc,no-any-return]  # Manager.exists or QuerySet.exists
+        rows = self._selected(filters, equals)
+        return self._read("exists", None, rows.exists)
+
+    def stream(
+        self,
+        filters: Filters | None = None,
+        order_by: OrderBy | None = None,
+        chunk_size: int = 2000,
+        *,
+        include_deleted: bool = False,
+        load: Load = (),
+        only: Iterable[str] = (),
+        using: str | None = None,
+    ) -> Iterator[T]:
+        """The matching rows one after the other, in memory that does not grow with their number.
+
+        ``chunk_size`` is the number of rows held at a time. On MariaDB, whose driver fetches whole results,
+        the chunks are read in the order of the primary key, and any other order is refused.
+
+        Raises:
+            InvalidFilter, InvalidOrdering: with every problem found, at the call and not at the first row.
+            InvalidArgument: another order than the primary key's on MariaDB, or a chunk size below 1.
+        """
+        if type(chunk_size) is not int or chunk_size < 1:
+            raise InvalidArgument("chunk_size= takes a positive int.")
+        rows = self._selected(filters, include_deleted=include_deleted, load=load, using=using)
+        if only:
+            rows = rows.only(*only)
+        alias = self._read_alias(using)
+        if connections[alias].vendor == "mysql":
+            if order_by or rows.query.order_by:
+                raise InvalidArgument(
+                    "stream() on MariaDB reads in the order of the primary key: its driver would fetch the whole "
+                    "result for any other. Leave order_by= out, or use list() with pages."
+                )
+            return rows.chunked_by_key(chunk_size)
+        if order_by is None and not rows.query.order_by:
+            return rows.order_by("pk").iterator(chunk_size)
+        return self._ordered(rows, order_by).iterator(chunk_size)
+
+    def _get_by_key(
+        self,
+        pk: Any,
+        /,
+        *,
+        for_update: bool = False,
+        nowait: bool = False,
+        skip_locked: bool = False,
+        include_deleted: bool = False,
+        load: Load = (),
+        using: str | None = None,
+    ) -> T:
+        key = _key(self.model, pk)
+        if (nowait or skip_locked) and not for_update:
+            raise InvalidArgument("nowait= and skip_locked= say how to lock; they need for_update=True.")
+        rows = self._selected(include_deleted=include_deleted, load=load, using=using)
+        if for_update:
+            rows = rows.select_for_update(nowait=nowait, skip_locked=skip_locked)
+        return self._read("get", using, lambda: rows.get(Q(("pk", key))), for_update=for_update)
+
+    def _options_of(self, kwargs: dict[str, Any]) -> bool:
+        """Whether keywords of ``get(pk=…)`` are this verb's and not lookups of the model."""
+        if "pk" not in kwargs or len(kwargs) == 1:
+            return False
+        return kwargs.keys() - {"pk"} <= _GET_OPTIONS - {field.name for field in self.model._meta.get_fields()}
+
+    def _read(self, name: str, using: str | None, body: Callable[[], R], *, for_update: bool = False) -> R:
+        alias = self._write_alias(using) if for_update else self._read_alias(using)
+        effect: Literal["read"] = "read"
+        return run(OperationSpec(name, self.model, alias, effect, retry_safe=True), lambda _: body())
+
+
+_GET_OPTIONS = frozenset({"for_update", "nowait", "skip_locked", "include_deleted", "load", "using"})
+
+
+def _is_key(args: tuple[Any, ...]) -> bool:
+    """Whether ``get(*args)`` asks for a primary key: one argument that Django could not take as a condition."""
+    if len(args) != 1:
+        return False
+    (value,) = args
+    if isinstance(value, Q) or getattr(value, "conditional", False) or hasattr(value, "resolve_expression"):
+        return False
+    return not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str))
+
+
+def _key(model: type[Any], value: Any) -> Any:
+    """``value`` as the primary key's own type.
+
+    Raises:
+        InvalidArgument: it cannot be a key of this model.
+    """
+    if value is None or hasattr(value, "resolve_expression"):
+        raise InvalidArgumentType(f"A primary key of {model._meta.label} cannot be {type(value).__name__}.")
+    if hasattr(value, "_meta"):
+        raise InvalidArgumentType(f"Expected a primary key of {model._meta.label}, not an instance.")
+    if isinstance(model._meta.pk, CompositePrimaryKey):
+        return tuple(value) if isinstance(value, tuple | builtins.list) else value
+    try:
+        return model._meta.pk.to_python(value)
+    except ValidationError:
+        raise InvalidArgument(f"That is no primary key of {model._meta.label}.") from None

@@ -1,0 +1,185 @@
+"""What every verb starts from: the rows of a repository or queryset, narrowed step by step."""
+
+from __future__ import annotations
+
+import builtins
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.db import router
+from django.db.models import Model, Prefetch, Q, QuerySet
+
+from .. import scoping
+from ..exceptions import InvalidArgument, InvalidArgumentType
+from ..filtering import compile_filter, compile_ordering
+from ..loading import load_related
+from ..policies import FilterPolicy
+from ..soft_delete import visibility
+from ..soft_delete.markers import Marker, SoftDeleteSetting, marker_of, model_marker
+
+if TYPE_CHECKING:
+    from ..querysets import RepositoryQuerySet
+
+T = TypeVar("T", bound=Model)
+
+#: A dict filter as clients write it.
+Filters = Mapping[str, Any]
+#: ``("price:desc", "name")``.
+OrderBy = Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What a queryset keeps of the repository it came from. Picklable, unlike a related manager's class."""
+
+    filters: FilterPolicy = FilterPolicy()
+    soft_delete: SoftDeleteSetting = "deleted_at"
+    unfiltered: bool = False
+
+    def marker(self, model: type[Model]) -> Marker | None:
+        return model_marker(model) if self.unfiltered else marker_of(model, self.soft_delete)
+
+
+class Rows(Generic[T]):
+    """The common ground of a repository and its querysets."""
+
+    model: type[T]
+    _db: str | None
+    _hints: dict[str, Any]
+
+    @abstractmethod
+    def rows(self) -> RepositoryQuerySet[T]:
+        """A fresh queryset of the rows that are this object's own."""
+
+    @abstractmethod
+    def _own_policies(self) -> Policies:
+        """The policies of the repository."""
+
+    # Narrowing. Each answers a new queryset and sends nothing.
+
+    def where(self, filters: Filters | None) -> RepositoryQuerySet[T]:
+        """Rows that match a dict filter, within the repository's filter policy.
+
+        Raises:
+            InvalidFilter: with every problem of the filter and the path to it.
+        """
+        rows = self.rows()
+        compiled = compile_filter(self.model, self._own_policies().filters, filters)
+        return rows if compiled.is_empty else rows.filter(compiled.q())
+
+    def sort_by(self, *order_by: str) -> RepositoryQuerySet[T]:
+        """Rows in an order such as ``"price:desc"``; the primary key breaks ties.
+
+        Raises:
+            InvalidOrdering: with every problem of the ordering.
+        """
+        ordering = compile_ordering(self.model, self._own_policies().filters, order_by)
+        return self.rows().order_by(*ordering.expressions())
+
+    def load(self, *paths: str | Prefetch[Any]) -> RepositoryQuerySet[T]:
+        """Load relations together with the rows, by a join where one row is at the end, else by one query more.
+
+        Raises:
+            InvalidArgument: a path names no relation.
+        """
+        return load_related(self.rows(), paths)
+
+    def with_deleted(self) -> RepositoryQuerySet[T]:
+        """Soft-deleted rows too."""
+        rows = self.rows()
+        visibility.show_deleted(rows)
+        return rows
+
+    def only_deleted(self) -> RepositoryQuerySet[T]:
+        """Soft-deleted rows only.
+
+        Raises:
+            InvalidArgument: the model cannot be soft-deleted.
+        """
+        rows = self.rows()
+        visibility.only_deleted(rows, self._require_marker())
+        return rows
+
+    # What verbs share.
+
+    def _selected(
+        self,
+        filters: Filters | None = None,
+        equals: Mapping[str, Any] | None = None,
+        *,
+        include_deleted: bool = False,
+        load: Iterable[str | Prefetch[Any]] = (),
+        using: str | None = None,
+    ) -> RepositoryQuerySet[T]:
+        rows = self.where(filters) if filters is not None else self.rows()
+        if equals:
+            rows = rows.filter(*trusted_equals(self.model, equals))
+        if include_deleted:
+            visibility.show_deleted(rows)
+        if load:
+            rows = load_related(rows, load)
+        return rows if using is None else rows.using(using)
+
+    def _ordered(self, rows: RepositoryQuerySet[T], order_by: OrderBy | None) -> RepositoryQuerySet[T]:
+        explicit = rows.query.order_by
+        if order_by is None and explicit:
+            # Somebody called Django's order_by(); the key still has to make it a total order.
+            return rows if "pk" in explicit or "-pk" in explicit else rows.order_by(*explicit, "pk")
+        if isinstance(order_by, str):
+            raise InvalidArgumentType(f"order_by= takes a sequence of terms; write [{order_by!r}].")
+        ordering = compile_ordering(self.model, self._own_policies().filters, order_by)
+        return rows.order_by(*ordering.expressions())
+
+    def _read_alias(self, using: str | None) -> str:
+        return using or self._db or router.db_for_read(self.model, **self._hints)
+
+    def _write_alias(self, using: str | None, entity: Model | None = None) -> str:
+        hints = self._hints if entity is None else {"instance": entity}
+        return using or self._db or router.db_for_write(self.model, **hints)
+
+    def _marker(self) -> Marker | None:
+        return self._own_policies().marker(self.model)
+
+    def _require_marker(self) -> Marker:
+        marker = self._marker()
+        if marker is None:
+            raise InvalidArgument(f"{self.model._meta.label} has no soft-delete marker.")
+        return marker
+
+    def _require_inside(self, entity: T, alias: str) -> None:
+        """Refuse an entity that is not among these rows, deleted or not. A query only where rows are narrowed.
+
+        Raises:
+            Model.DoesNotExist: as if the row did not exist, which for this repository it doesn't.
+        """
+        rows = self.rows()
+        if not scoping.is_narrowed(rows, visibility.is_visibility):
+            return
+        visibility.show_deleted(rows)
+        if not rows.using(alias).order_by().filter(pk=entity.pk).exists():
+            raise self.model.DoesNotExist(f"The {self.model._meta.label} is not among the rows of this repository.")  # type: ignore[attr-defined]
+
+
+def trusted_equals(model: type[Model], equals: Mapping[str, Any]) -> builtins.list[Q]:
+    """Keyword conditions: columns and relations by name, equality only.
+
+    Raises:
+        InvalidArgument: a name that is no column of the model; Django's lookups belong to ``filter()``.
+    """
+    conditions = []
+    names = _condition_names(model)
+    for name, value in equals.items():
+        if name not in names:
+            raise InvalidArgument(
+                f"{name!r} is no column of {model._meta.label}; keyword conditions compare columns for equality, "
+                "lookups belong to filter()."
+            )
+        conditions.append(Q((name, value)))
+    return conditions
+
+
+def _condition_names(model: type[Model]) -> frozenset[str]:
+    fields = model._meta.concrete_fields
+    return frozenset({"pk", *(field.name for field in fields), *(field.attname for field in fields)})

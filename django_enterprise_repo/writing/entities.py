@@ -1,0 +1,195 @@
+"""Writes of one entity: insert, update, delete, restore. Each goes through the model's own methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import DatabaseError
+from django.db.models import Field, Model
+from django.db.models.deletion import Collector
+
+from ..auditing.history import attributed
+from ..context import acting_user_id
+from ..exceptions import InvalidArgument
+from ..operations import Attempt, OperationSpec, run
+from ..results import DeletionResult
+from ..soft_delete.markers import Marker
+from ..soft_delete.protection import refuse_protected
+from . import path
+from .arguments import normalised
+from .change import Call, Change, Intent
+from .pending import Pending, pending_save
+from .soft_deletes import AlreadyDone
+from .transactions import all_or_nothing, around_save
+
+try:
+    from django.core.exceptions import ObjectNotUpdated
+except ImportError:  # before Django 6.0
+    ObjectNotUpdated = None  # type: ignore[assignment,misc]
+
+
+def insert(entity: Model, alias: str, attempt: Attempt, *, savepoint: bool) -> None:
+    """INSERT ``entity``; a row with its key makes it fail and is never overwritten."""
+    attempt.remember(entity)
+    for field in entity._meta.concrete_fields:
+        value = entity.__dict__.get(field.attname)
+        if value is not None and not field.generated and not _is_expression(value):
+            entity.__dict__[field.attname] = normalised(field, value)
+    _save(entity, alias, savepoint=savepoint, force_insert=True)
+    _read_back(entity, alias)
+
+
+def update(
+    entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str, attempt: Attempt, *, savepoint: bool
+) -> None:
+    """UPDATE the changed columns, or every column when ``changes`` is empty. Never inserts.
+
+    Raises:
+        StaleObjectError: the model is versioned and the row is not as it was read.
+        Model.DoesNotExist: the row is gone.
+    """
+    for field, value in changes.items():
+        set_value(entity, field, normalised(field, value))
+    try:
+        if changes:
+            names = {field.name for field in (*changes, *touched_fields(type(entity)))}
+            _save(entity, alias, savepoint=savepoint, update_fields=names)
+        else:
+            _save(entity, alias, savepoint=savepoint, force_update=True)
+    except DatabaseError as error:
+        if is_missing_row(error):
+            raise type(entity).DoesNotExist(f"The {entity._meta.label} to update does not exist.") from error  # type: ignore[attr-defined]
+        raise
+    _read_back(entity, alias)
+
+
+def delete(entity: Model, alias: str, marker: Marker | None, *, hard: bool = False, keep_parents: bool = False,
+           savepoint: bool = True) -> DeletionResult:
+    """Delete ``entity``: softly where ``marker`` is given and ``hard`` is not.
+
+    Raises:
+        ProtectedError, RestrictedError: living rows refer to it; nothing was written.
+        StaleObjectError: the model is versioned and the row is not as it was read.
+    """
+    if entity.pk is None:
+        raise InvalidArgument(f"This {entity._meta.label} has no primary key, so it cannot be deleted.")
+
+    def body(attempt: Attempt) -> DeletionResult:
+        attempt.remember(entity)
+        if marker is None or hard:
+            return _hard_delete(entity, alias, attempt, keep_parents=keep_parents, savepoint=savepoint)
+        if marker.is_deleted(entity):
+            return _result(entity, 0, attempt)
+        user_id = acting_user_id(alias) if marker.deleted_by is not None else None
+        values = marker.deletion(attempt.operation, user_id)
+        refuse_protected(type(entity)._base_manager.using(alias).filter(pk=entity.pk))
+        return _mark(entity, alias, attempt, values, Pending(intent=Intent.DELETE, marker=marker), savepoint)
+
+    return run(OperationSpec("delete", type(entity), alias, "write"), body)
+
+
+def restore(entity: Model, alias: str, marker: Marker, *, savepoint: bool = True) -> DeletionResult:
+    """Bring a soft-deleted ``entity`` back; one that is not deleted is left alone and counted as 0."""
+
+    def body(attempt: Attempt) -> DeletionResult:
+        attempt.remember(entity)
+        if not marker.is_deleted(entity):
+            return _result(entity, 0, attempt)
+        pending = Pending(intent=Intent.RESTORE, marker=marker)
+        return _mark(entity, alias, attempt, marker.restoration(), pending, savepoint)
+
+    return run(OperationSpec("restore", type(entity), alias, "write"), body)
+
+
+def touched_fields(model: type[Model]) -> list[Field[Any, Any]]:
+    """Columns that every update sets to the present moment."""
+    return [field for field in model._meta.concrete_fields if getattr(field, "auto_now", False)]
+
+
+def set_value(entity: Model, field: Field[Any, Any], value: Any) -> None:
+    """Assign a value, or for a relation a key or an instance."""
+    setattr(entity, field.name if isinstance(value, Model) else field.attname, value)
+
+
+def is_missing_row(error: DatabaseError) -> bool:
+    """Whether Django says that an UPDATE it had to make reached no row.
+
+    Up to Django 5.2 that is a bare ``DatabaseError``, without a driver's error behind it.
+    """
+    if ObjectNotUpdated is not None and isinstance(error, ObjectNotUpdated):
+        return True
+    return type(error) is DatabaseError and error.__cause__ is None
+
+
+def _mark(
+    entity: Model,
+    alias: str,
+    attempt: Attempt,
+    values: Mapping[Field[Any, Any], Any],
+    pending: Pending,
+    savepoint: bool,
+) -> DeletionResult:
+    """Save the marker columns of ``entity``, and only those."""
+    for field, value in values.items():
+        set_value(entity, field, value)
+    names = {field.name for field in (*values, *touched_fields(type(entity)))}
+    try:
+        _save(entity, alias, savepoint=savepoint, pending=pending, update_fields=names)
+    except AlreadyDone:
+        entity.refresh_from_db(using=alias)
+        return _result(entity, 0, attempt)
+    except DatabaseError as error:
+        if is_missing_row(error):
+            raise type(entity).DoesNotExist(f"The {entity._meta.label} does not exist any more.") from error  # type: ignore[attr-defined]
+        raise
+    return _result(entity, 1, attempt)
+
+
+def _save(entity: Model, alias: str, *, savepoint: bool, pending: Pending | None = None, **options: Any) -> None:
+    model = type(entity)
+    with (
+        around_save(model, alias, savepoint=savepoint),
+        attributed(entity, alias),
+        pending_save(entity, pending or Pending()),
+    ):
+        entity.save(using=alias, **options)
+
+
+def _hard_delete(
+    entity: Model, alias: str, attempt: Attempt, *, keep_parents: bool, savepoint: bool
+) -> DeletionResult:
+    change = Change(
+        operation=attempt.operation,
+        model=type(entity),
+        alias=alias,
+        kind="-",
+        rows=(entity.pk,),
+        entity=entity,
+        intent=Intent.DELETE,
+    )
+    with all_or_nothing(alias, savepoint=savepoint), attributed(entity, alias):
+        collector = Collector(using=alias, origin=entity)
+        collector.collect([entity], keep_parents=keep_parents)
+        total, rows = path.execute(change, Call(collector.delete))
+    return DeletionResult(total, rows, attempt.operation.id)
+
+
+def _read_back(entity: Model, alias: str) -> None:
+    """Fetch what only the database knows: the results of expressions."""
+    unknown = [
+        field.attname
+        for field in entity._meta.concrete_fields
+        if _is_expression(entity.__dict__.get(field.attname))
+    ]
+    if unknown:
+        entity.refresh_from_db(using=alias, fields=unknown)
+
+
+def _is_expression(value: Any) -> bool:
+    return hasattr(value, "resolve_expression")
+
+
+def _result(entity: Model, count: int, attempt: Attempt) -> DeletionResult:
+    rows = {entity._meta.label: count} if count else {}
+    return DeletionResult(count, rows, attempt.operation.id)

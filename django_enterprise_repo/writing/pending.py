@@ -1,0 +1,70 @@
+"""What the write path knows about an entity while the entity's own ``save()`` runs.
+
+Verbs go through the model's ``save()`` so that overridden methods run. What they know (that this save is a
+deletion, that the transaction is already open) cannot travel through Django's signature; it waits on the
+entity's ``_state`` and ends with the block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.db.models import Model
+
+from ..soft_delete.markers import Marker
+from .change import Change, Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """Told by a verb to the next save of the entity.
+
+    Attributes:
+        intent: why the entity is saved.
+        marker: the soft-delete marker that a deletion or restoration sets.
+        covered: transaction and attribution are already around the save.
+    """
+
+    intent: Intent = Intent.SAVE
+    marker: Marker | None = None
+    covered: bool = True
+
+
+@contextmanager
+def pending_save(entity: Model, pending: Pending) -> Iterator[None]:
+    """Let ``pending`` wait for the save of ``entity`` inside the block."""
+    state = cast("Any", entity._state)
+    state.pending_save = pending
+    try:
+        yield
+    finally:
+        state.pending_save = None
+
+
+def take_pending(entity: Model) -> Pending | None:
+    """What waits for this save, once: a save inside a signal receiver is a save of its own."""
+    state = cast("Any", entity._state)
+    pending: Pending | None = getattr(state, "pending_save", None)
+    if pending is not None:
+        state.pending_save = None
+    return pending
+
+
+@contextmanager
+def active_change(entity: Model, change: Change) -> Iterator[None]:
+    """Let the tables that Django saves for ``entity`` find the change they belong to."""
+    state = cast("Any", entity._state)
+    outer = getattr(state, "active_change", None)
+    state.active_change = change
+    try:
+        yield
+    finally:
+        state.active_change = outer
+
+
+def current_change(entity: Model) -> Change | None:
+    """The change that the running save of ``entity`` belongs to, if any."""
+    return getattr(entity._state, "active_change", None)

@@ -1,0 +1,95 @@
+"""The save of one ``RepositoryModel``, whoever calls it: a verb, ``save()``, a form, the admin, loaddata.
+
+Django's ``save_base`` stays in charge of signals, parents and the choice between UPDATE and INSERT. Ours runs
+around it (scope, transaction, attribution) and inside it, at each table (concerns).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from django.db import router
+from django.db.models import Field, Model, QuerySet
+
+from ..auditing.history import attributed
+from ..operations import Attempt, OperationSpec, run
+from . import path
+from .change import Change, Update
+from .pending import Pending, active_change, current_change, take_pending
+from .transactions import around_save
+from .versions import version_field
+
+
+def save_base(
+    entity: Model,
+    send: Callable[..., None],
+    *,
+    raw: bool,
+    force_insert: Any,
+    force_update: bool,
+    using: str | None,
+    update_fields: Collection[str] | None,
+) -> None:
+    """Run Django's ``save_base``, given as ``send``, as one change."""
+    model = type(entity)
+    alias = using or router.db_for_write(model, instance=entity)
+    pending = take_pending(entity) or Pending(covered=False)
+
+    def body(attempt: Attempt) -> None:
+        transaction: AbstractContextManager[None] = nullcontext()
+        attribution: AbstractContextManager[None] = nullcontext()
+        if not pending.covered:
+            if path.concerns_of(model):
+                attempt.remember(entity)
+            transaction, attribution = around_save(model, alias), attributed(entity, alias)
+        change = Change(
+            operation=attempt.operation,
+            model=model,
+            alias=alias,
+            kind="+" if entity._state.adding else "~",
+            rows=(entity.pk,),
+            fields=None if update_fields is None else frozenset(update_fields),
+            entity=entity,
+            intent=pending.intent,
+            marker=pending.marker,
+            raw=raw,
+        )
+        with transaction, attribution, active_change(entity, change):
+            path.prepare(change)
+            send(
+                raw=raw,
+                force_insert=force_insert,
+                force_update=force_update,
+                using=alias,
+                update_fields=_with_version(model, update_fields),
+            )
+
+    run(OperationSpec("save", model, alias, "write"), body)
+
+
+def update_table(
+    entity: Model,
+    rows: QuerySet[Any],
+    values: Mapping[Field[Any, Any], Any],
+    sender: Callable[[QuerySet[Any], Mapping[Field[Any, Any], Any]], Any],
+) -> Any:
+    """UPDATE one table of ``entity`` with the concerns of the change it belongs to."""
+    change = current_change(entity)
+    statement = Update(rows, values, sender)
+    return (statement if change is None else path.fold(change, statement)).send()
+
+
+def table_saved(entity: Model, updated: Any) -> None:
+    """The last table of ``entity`` is written and ``post_save`` comes next."""
+    change = current_change(entity)
+    if change is not None:
+        path.applied(change, updated)
+
+
+def _with_version(model: type[Model], update_fields: Collection[str] | None) -> Collection[str] | None:
+    field = version_field(model)
+    if update_fields is None or field is None:
+        return update_fields
+    return frozenset({*update_fields, field.name})
