@@ -148,6 +148,7 @@ class SoftDeleteModel(RepositoryModel):
 
     class Meta(RepositoryModel.Meta):
         abstract = True
+        default_permissions = ("add", "change", "delete", "view", "restore")
 
 
 class VersionedModel(RepositoryModel):

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
+
+#: Names that mean something else in a filter and can be no field's public name.
+LOGIC_NAMES = frozenset({"and", "or", "not"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,3 +25,109 @@ class SoftDeletePolicy:
     marker: Literal["timestamp", "flag"] = "timestamp"
     deleted_by: str = "deleted_by"
     deletion_id: str = "deletion_id"
+
+    def __post_init__(self) -> None:
+        if self.marker not in ("timestamp", "flag"):
+            raise ValueError("SoftDeletePolicy.marker is 'timestamp' or 'flag'.")
+
+
+@dataclass(frozen=True, slots=True)
+class FilterField:
+    """One name that a dict filter may use.
+
+    Attributes:
+        name: what clients write; it may contain dots, and need not be a column's name.
+        path: the column, or a way to it over relations that lead to one row, or into a JSON column, in
+            Django's ``__`` notation. The name itself when left out.
+        type: ``str``, ``int``, ``float``, ``Decimal`` or ``bool``; required for JSON paths, and only there.
+        operators: the operators allowed, all that fit the type when left out. ``"regex"`` has to be named.
+        order: whether ``order_by`` may use the name.
+    """
+
+    name: str
+    path: str | None = None
+    type: type | None = None
+    operators: tuple[str, ...] | None = None
+    order: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name or self.name in LOGIC_NAMES or ":" in self.name:
+            raise ValueError(f"{self.name!r} cannot be the name of a filter field.")
+        if self.type not in (None, str, int, float, Decimal, bool):
+            raise ValueError(f"The type of filter field {self.name!r} is str, int, float, Decimal or bool.")
+        if isinstance(self.operators, str):
+            raise ValueError(f"The operators of filter field {self.name!r} are a tuple of names.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterPolicy:
+    """Which names dict filters and orderings may use, and how much of everything.
+
+    Without ``fields`` a model's own columns are open by name and attribute name, except the sensitive ones:
+    nothing across relations, nothing inside JSON. With ``fields`` only those are.
+
+    Attributes:
+        fields: declared names; a plain string is a column under its own name.
+        sensitive: columns that stay closed without ``fields``, besides ``password``.
+        ordering: the order when a caller gives none, in the grammar of ``order_by``.
+        max_depth: how deep objects may nest.
+        max_conditions: how many conditions there may be in all.
+        max_list: items in a list value.
+        max_text: characters in a text value.
+        max_pattern: characters in a pattern.
+        max_wildcards: ``%`` in a pattern.
+        max_order: terms of an ``order_by``.
+        max_limit: rows a page; ``ENTERPRISE_REPO["PAGE_LIMIT"]`` when left out.
+        max_offset: rows a page may skip.
+    """
+
+    fields: tuple[str | FilterField, ...] = ()
+    sensitive: tuple[str, ...] = ()
+    ordering: tuple[str, ...] = ()
+    max_depth: int = 5
+    max_conditions: int = 50
+    max_list: int = 500
+    max_text: int = 1000
+    max_pattern: int = 255
+    max_wildcards: int = 10
+    max_order: int = 5
+    max_limit: int | None = None
+    max_offset: int = 10_000
+
+    def __post_init__(self) -> None:
+        _require_tuple(self.fields, "fields", (str, FilterField))
+        _require_tuple(self.sensitive, "sensitive", (str,))
+        _require_tuple(self.ordering, "ordering", (str,))
+        names = [field.name for field in self.declared()]
+        if len(set(names)) != len(names):
+            raise ValueError("FilterPolicy.fields declares a name twice.")
+        for cap in _CAPS:
+            value = getattr(self, cap)
+            if value is None and cap == "max_limit":
+                continue
+            if type(value) is not int or value < (0 if cap == "max_offset" else 1):
+                raise ValueError(f"FilterPolicy.{cap} is a positive int.")
+
+    def declared(self) -> tuple[FilterField, ...]:
+        """The declared fields, plain strings made into ``FilterField``."""
+        return tuple(FilterField(field) if isinstance(field, str) else field for field in self.fields)
+
+
+_CAPS = (
+    "max_depth",
+    "max_conditions",
+    "max_list",
+    "max_text",
+    "max_pattern",
+    "max_wildcards",
+    "max_order",
+    "max_limit",
+    "max_offset",
+)
+
+
+def _require_tuple(value: object, name: str, types: tuple[type, ...]) -> None:
+    if not isinstance(value, tuple):
+        raise ValueError(f"FilterPolicy.{name} is a tuple.")
+    if not all(isinstance(item, types) for item in value):
+        raise ValueError(f"FilterPolicy.{name} holds {' or '.join(kind.__name__ for kind in types)}.")

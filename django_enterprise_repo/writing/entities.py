@@ -19,14 +19,9 @@ from ..soft_delete.protection import refuse_protected
 from . import path
 from .arguments import normalised
 from .change import Call, Change, Intent
+from .misses import AlreadyDone, is_missing_row
 from .pending import Pending, pending_save
-from .soft_deletes import AlreadyDone
 from .transactions import all_or_nothing, around_save
-
-try:
-    from django.core.exceptions import ObjectNotUpdated
-except ImportError:  # before Django 6.0
-    ObjectNotUpdated = None  # type: ignore[assignment,misc]
 
 
 def insert(entity: Model, alias: str, attempt: Attempt, *, savepoint: bool) -> None:
@@ -110,16 +105,6 @@ def touched_fields(model: type[Model]) -> list[Field[Any, Any]]:
 def set_value(entity: Model, field: Field[Any, Any], value: Any) -> None:
     """Assign a value, or for a relation a key or an instance."""
     setattr(entity, field.name if isinstance(value, Model) else field.attname, value)
-
-
-def is_missing_row(error: DatabaseError) -> bool:
-    """Whether Django says that an UPDATE it had to make reached no row.
-
-    Up to Django 5.2 that is a bare ``DatabaseError``, without a driver's error behind it.
-    """
-    if ObjectNotUpdated is not None and isinstance(error, ObjectNotUpdated):
-        return True
-    return type(error) is DatabaseError and error.__cause__ is None
 
 
 def _mark(

@@ -8,10 +8,7 @@ from django.db.models import Model
 
 from ..soft_delete.markers import can_be_soft_deleted
 from .change import Change, Intent, S, Update
-
-
-class AlreadyDone(Exception):
-    """The row was deleted, or restored, by somebody else between reading and writing it."""
+from .misses import AlreadyDone
 
 
 class SoftDeletes:

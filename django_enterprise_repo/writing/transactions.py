@@ -9,6 +9,7 @@ from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
 from ..auditing.history import has_history
+from .misses import harmless_misses
 
 
 def in_outer_transaction(alias: str) -> bool:
@@ -31,10 +32,10 @@ def all_or_nothing(alias: str, *, savepoint: bool = True, durable: bool = False)
 
 
 def around_save(model: type[Model], alias: str, *, savepoint: bool = True) -> AbstractContextManager[None]:
-    """What the save of one ``model`` row needs: nothing where it is one statement that nobody listens to."""
+    """What the save of one ``model`` row needs: no transaction where it is one statement that nobody listens to."""
     if takes_several_statements(model):
         return all_or_nothing(alias, savepoint=savepoint)
-    return nullcontext()
+    return harmless_misses(alias)
 
 
 def around_set(model: type[Model], alias: str, *, savepoint: bool = True) -> AbstractContextManager[None]:

@@ -1,0 +1,105 @@
+"""From a shape and its values to the condition that Django's ORM understands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import Model, Q
+from django.db.models.fields.json import KT
+from django.db.models.lookups import IsNull
+
+from ..exceptions import InvalidFilter
+from ..policies import FilterPolicy
+from .fields import ResolvedField, ResolvedPolicy, resolve_policy
+from .grammar import Reader, Shape
+from .lookups import ILIKE, LIKE, ILike, Like
+from .operators import LOOKUPS
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A dict filter that was found good.
+
+    Attributes:
+        shape: structure, names and operators; hashable, and equal for filters that differ in values only.
+        values: what is compared with, one for each condition of the shape, in its order.
+    """
+
+    shape: Shape
+    values: tuple[Any, ...]
+    policy: ResolvedPolicy = field(compare=False, repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no condition at all."""
+        return not self.values
+
+    def q(self) -> Q:
+        """The condition, with names that only the policy can have put there."""
+        return _condition(self.shape, iter(self.values), self.policy.fields)
+
+
+def compile_filter(model: type[Model], policy: FilterPolicy, filters: Any) -> Filter:
+    """Read a client's filter within ``policy``; ``None`` and ``{}`` mean every row.
+
+    Raises:
+        InvalidFilter: with every problem found, each with its path; then nothing of it is used.
+        ImproperlyConfigured: the policy does not fit the model.
+    """
+    resolved = resolve_policy(model, policy)
+    if filters is None:
+        return Filter(("and",), (), resolved)
+    reader = Reader(resolved)
+    shape = reader.read(filters)
+    if reader.problems:
+        raise InvalidFilter(reader.problems)
+    return Filter(shape, tuple(reader.values), resolved)
+
+
+def _condition(shape: Shape, values: Iterator[Any], fields: Mapping[str, ResolvedField]) -> Q:
+    kind, *rest = shape
+    if kind == "is":
+        name, operator = rest
+        return _leaf(fields[name], operator, next(values))
+    if kind == "not":
+        return ~_condition(rest[0], values, fields)
+    children = [_condition(child, values, fields) for child in rest]
+    return Q.create(children, connector=Q.OR if kind == "or" else Q.AND)
+
+
+def _leaf(column: ResolvedField, operator: str, value: Any) -> Q:
+    lookup, negated, render = LOOKUPS[operator]
+    if render is not None:
+        value = render(value)
+    if column.json:
+        condition = _json_leaf(column.path, lookup, value)
+    elif lookup == "exact":
+        condition = Q((column.path, value))
+    else:
+        condition = Q((f"{column.path}__{lookup}", value))
+    return ~condition if negated else condition
+
+
+def _json_leaf(path: str, lookup: str, value: Any) -> Q:
+    """A condition on a JSON path that is never unknown: a missing key and a JSON null make it false.
+
+    Left unknown, its negation would be unknown too, and the rows without the key would be lost.
+    """
+    if lookup == "isnull":
+        # The text of a JSON null is SQL's NULL everywhere but on MariaDB, where it is the word; so both are asked.
+        absent = Q(IsNull(KT(path), True)) | Q((path, None))
+        return absent if value else ~absent
+    if lookup in (LIKE, ILIKE):
+        matcher = Like if lookup == LIKE else ILike
+        condition = Q(matcher(KT(path), value))
+    elif lookup == "exact":
+        condition = Q((path, value))
+    else:
+        condition = Q((f"{path}__{lookup}", value))
+    return Q(_present(path)) & condition
+
+
+def _present(path: str) -> IsNull:
+    return IsNull(KT(path), False)

@@ -1,0 +1,220 @@
+"""Models of every shape that the verbs must handle."""
+
+from __future__ import annotations
+
+import uuid
+from contextvars import ContextVar
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from simple_history.models import HistoricalRecords
+
+from django_enterprise_repo import (
+    FilterField,
+    FilterPolicy,
+    Repository,
+    RepositoryModel,
+    RepositoryQuerySet,
+    SoftDeleteModel,
+    SoftDeletePolicy,
+    VersionedModel,
+)
+
+current_tenant: ContextVar[str | None] = ContextVar("current_tenant", default=None)
+
+
+class Category(RepositoryModel):
+    name = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tag(RepositoryModel):
+    label = models.CharField(max_length=30, unique=True)
+
+
+class ItemRepository(Repository["Item"]):
+    filters = FilterPolicy(
+        fields=("id", "name", "price", "stock", "created_at", FilterField("category", path="category__name")),
+        ordering=("name",),
+    )
+
+
+class Item(SoftDeleteModel, VersionedModel):
+    """Soft-deletable and versioned, with relations: the ordinary case."""
+
+    name = models.CharField(max_length=50)
+    sku = models.CharField(max_length=20, unique=True, null=True)
+    price = models.DecimalField(max_digits=8, decimal_places=2, default=1)
+    stock = models.IntegerField(default=0)
+    category = models.ForeignKey(Category, models.SET_NULL, null=True, blank=True, related_name="items")
+    tags = models.ManyToManyField(Tag, related_name="items")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = ItemRepository()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Bare(RepositoryModel):
+    """No concern at all: every write is Django's, statement for statement."""
+
+    name = models.CharField(max_length=50, unique=True)
+    size = models.IntegerField(default=0)
+
+
+class Plain(models.Model):
+    """A manager alone, on a model whose marker is found by its name."""
+
+    name = models.CharField(max_length=50)
+    deleted_at = models.DateTimeField(null=True)
+
+    objects = Repository["Plain"]()
+
+
+class Flagged(RepositoryModel):
+    """Deleted by a flag."""
+
+    name = models.CharField(max_length=50)
+    is_active = models.BooleanField(default=True)
+
+    objects = Repository.configured(soft_delete="auto")()
+
+
+class Declared(RepositoryModel):
+    """Deleted by a column that only a policy can know."""
+
+    name = models.CharField(max_length=50)
+    gone_since = models.DateTimeField(null=True)
+    gone_through = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+
+    objects = Repository.configured(
+        soft_delete=SoftDeletePolicy(field="gone_since", deleted_by="gone_through"),
+    )()
+
+
+class Audited(SoftDeleteModel, VersionedModel):
+    """With a history, kept by simple-history's signals."""
+
+    name = models.CharField(max_length=50, unique=True)
+    size = models.IntegerField(default=0)
+    history = HistoricalRecords()
+
+
+class Author(SoftDeleteModel):
+    """Protected by its books, restricted by its prizes, followed by nothing else."""
+
+    name = models.CharField(max_length=50)
+
+
+class Book(SoftDeleteModel):
+    title = models.CharField(max_length=50)
+    author = models.ForeignKey(Author, models.PROTECT, related_name="books")
+
+
+class Prize(RepositoryModel):
+    title = models.CharField(max_length=50)
+    author = models.ForeignKey(Author, models.RESTRICT, related_name="+")
+
+
+class Comment(RepositoryModel):
+    """Stays when its author is soft-deleted, although it says CASCADE."""
+
+    text = models.CharField(max_length=50)
+    author = models.ForeignKey(Author, models.CASCADE, related_name="comments")
+
+
+class TenantRepository(Repository["Note"]):
+    def scope(self, queryset: RepositoryQuerySet[Note]) -> RepositoryQuerySet[Note]:
+        return queryset.filter(tenant=current_tenant.get())
+
+
+class Note(SoftDeleteModel):
+    """Seen by its own tenant only."""
+
+    tenant = models.CharField(max_length=20)
+    text = models.CharField(max_length=50)
+
+    objects = TenantRepository()
+
+
+class Vehicle(VersionedModel):
+    """The parent owns the version."""
+
+    wheels = models.IntegerField(default=4)
+
+
+class Car(Vehicle):
+    doors = models.IntegerField(default=3)
+
+
+class Animal(RepositoryModel):
+    legs = models.IntegerField(default=4)
+
+
+class Dog(Animal, VersionedModel):
+    """The child owns the version."""
+
+    name = models.CharField(max_length=50)
+
+
+class SmallCar(Car):
+    class Meta:
+        proxy = True
+
+
+class Seat(RepositoryModel):
+    """A composite primary key."""
+
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.CharField(max_length=2)
+    number = models.IntegerField()
+    price = models.IntegerField(default=0)
+
+
+class Token(VersionedModel):
+    """A UUID primary key with a default."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    name = models.CharField(max_length=50)
+
+
+class Ticket(RepositoryModel):
+    """Columns that bear the names of the verbs' own parameters."""
+
+    user = models.CharField(max_length=50, default="")
+    reason = models.CharField(max_length=50, default="")
+    using = models.CharField(max_length=50, default="")
+
+
+class Loud(RepositoryModel):
+    """Overrides what the verbs must go through."""
+
+    name = models.CharField(max_length=50)
+    saves = models.IntegerField(default=0)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.saves += 1
+        if kwargs.get("update_fields") is not None:
+            kwargs["update_fields"] = {*kwargs["update_fields"], "saves"}
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        Category.objects.create(name=f"goodbye {self.name}")
+        return super().delete(*args, **kwargs)
+
+
+class RememberedRepository(Repository["Remembered"]):
+    use_in_migrations = True
+
+
+class Remembered(RepositoryModel):
+    """Its repository travels into migrations."""
+
+    name = models.CharField(max_length=50)
+
+    objects = RememberedRepository()
