@@ -1,0 +1,55 @@
+"""What clients may filter and order by, under the names they know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django_enterprise_repo import FilterField, FilterPolicy, Repository
+
+if TYPE_CHECKING:
+    from .models import Airline, Airport, Flight, Plane, Weather
+
+
+class AirlineRepository(Repository["Airline"]):
+    filters = FilterPolicy(fields=("carrier", "name"), ordering=("name",))
+
+
+class AirportRepository(Repository["Airport"]):
+    filters = FilterPolicy(fields=("faa", "name", "altitude", "time_zone"), ordering=("faa",))
+
+
+class PlaneRepository(Repository["Plane"]):
+    filters = FilterPolicy(
+        fields=("tailnum", "year", "manufacturer", "model", "engines", "seats", "engine"),
+        ordering=("tailnum",),
+    )
+
+
+class FlightRepository(Repository["Flight"]):
+    filters = FilterPolicy(
+        fields=(
+            "id",
+            "number",
+            "day",
+            "time_hour",
+            "departure_delay",
+            "arrival_delay",
+            "air_time",
+            "distance",
+            "tailnum",
+            FilterField("carrier", path="airline"),
+            FilterField("airline", path="airline__name"),
+            FilterField("origin", path="origin"),
+            FilterField("destination", path="destination_code"),
+            FilterField("manufacturer", path="plane__manufacturer"),
+            FilterField("seats", path="plane__seats"),
+        ),
+        ordering=("time_hour",),
+    )
+
+
+class WeatherRepository(Repository["Weather"]):
+    filters = FilterPolicy(
+        fields=("origin", "time_hour", "temperature", "wind_speed", "wind_gust", "visibility"),
+        ordering=("time_hour",),
+    )
