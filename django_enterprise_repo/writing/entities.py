@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import DatabaseError, connections
 from django.db.models import Field, Model
 from django.db.models.deletion import Collector
 
-from ..auditing.history import attributed
+from ..auditing.history import attributed, has_history
 from ..context import acting_user_id
 from ..exceptions import InvalidArgument
 from ..operations import Attempt, OperationSpec, run
@@ -44,19 +44,44 @@ def update(
         StaleObjectError: the model is versioned and the row is not as it was read.
         Model.DoesNotExist: the row is gone.
     """
-    for field, value in changes.items():
-        set_value(entity, field, normalised(field, value))
     try:
-        if changes:
-            names = {field.name for field in (*changes, *touched_fields(type(entity)))}
-            _save(entity, alias, savepoint=savepoint, update_fields=names)
+        if has_history(type(entity)) and any(map(_is_expression, changes.values())):
+            with all_or_nothing(alias, savepoint=savepoint):
+                _write(entity, _computed(entity, changes, alias), alias, savepoint=False)
         else:
-            _save(entity, alias, savepoint=savepoint, force_update=True)
+            _write(entity, changes, alias, savepoint=savepoint)
     except DatabaseError as error:
         if is_missing_row(error):
             raise type(entity).DoesNotExist(f"The {entity._meta.label} to update does not exist.") from error  # type: ignore[attr-defined]
         raise
     _read_back(entity, alias)
+
+
+def _write(entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str, *, savepoint: bool) -> None:
+    for field, value in changes.items():
+        set_value(entity, field, normalised(field, value))
+    if changes:
+        names = {field.name for field in (*changes, *touched_fields(type(entity)))}
+        _save(entity, alias, savepoint=savepoint, update_fields=names)
+    else:
+        _save(entity, alias, savepoint=savepoint, force_update=True)
+
+
+def _computed(
+    entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str
+) -> Mapping[Field[Any, Any], Any]:
+    """``changes`` with expressions replaced by what the database computes for this row, which stays locked.
+
+    simple-history copies the attributes of the entity, and an expression is nothing it could store.
+    """
+    row = type(entity)._base_manager.using(alias).filter(pk=entity.pk)
+    if connections[alias].features.has_select_for_update:
+        row.select_for_update().values_list("pk").first()
+    expressions = {f"repository_value_{n}": field for n, field in enumerate(changes) if _is_expression(changes[field])}
+    values = row.values(**{name: changes[field] for name, field in expressions.items()}).first()
+    if values is None:
+        raise type(entity).DoesNotExist(f"The {entity._meta.label} to update does not exist.")  # type: ignore[attr-defined]
+    return {**changes, **{field: values[name] for name, field in expressions.items()}}
 
 
 def delete(entity: Model, alias: str, marker: Marker | None, *, hard: bool = False, keep_parents: bool = False,

@@ -1,0 +1,1 @@
+"""The demo: every verb on real data, with what it cost."""
