@@ -1,0 +1,1 @@
+"""Django's own test suite with ``Repository`` as the manager of every model."""
