@@ -70,10 +70,11 @@ class AsyncVerbs(ReadVerbs[T], WriteVerbs[T]):
         return await sync_to_async(self.list)(*arguments)
 
     async def acount(self, filters: Filters | None = None, /, **equals: Any) -> int:
-        return await sync_to_async(self.count)(filters, **equals)
+        # Without arguments none are passed on: many-to-many managers of Django take none.
+        return await sync_to_async(self.count)(*_given(filters), **equals)
 
     async def aexists(self, filters: Filters | None = None, /, **equals: Any) -> bool:
-        return await sync_to_async(self.exists)(filters, **equals)
+        return await sync_to_async(self.exists)(*_given(filters), **equals)
 
     async def astream(
         self,
@@ -148,3 +149,7 @@ for _verb in (
     AsyncVerbs.acommit_and_refresh,
 ):
     _verb.alters_data = True  # type: ignore[attr-defined]
+
+
+def _given(filters: Filters | None) -> tuple[Filters, ...]:
+    return () if filters is None else (filters,)

@@ -239,3 +239,7 @@ for _name in ("create", "get_or_create", "update_or_create", "bulk_create", "bul
 
 class RepositoryQuerySet(RepositoryQuerySetMixin[T], QuerySet[T]):
     """The queryset of a ``Repository``: Django's, with the verbs and the two paths."""
+
+
+# Warnings and reprs quote the name of the class. Projects, and Django's own tests, know them as Django's.
+RepositoryQuerySet.__name__ = QuerySet.__name__

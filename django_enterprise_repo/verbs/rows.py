@@ -42,7 +42,21 @@ class Policies:
         return model_marker(model) if self.unfiltered else marker_of(model, self.soft_delete)
 
 
-class Rows(Generic[T]):
+if TYPE_CHECKING:
+
+    class _Subscriptable(Generic[T]):
+        pass
+
+else:
+
+    class _Subscriptable:
+        # As Django's managers and querysets: ``Repository["Product"]`` is the same class, and a queryset may
+        # be turned into one of another class, which typing.Generic would not allow.
+        def __class_getitem__(cls, *args: Any, **kwargs: Any) -> Any:
+            return cls
+
+
+class Rows(_Subscriptable[T]):
     """The common ground of a repository and its querysets."""
 
     model: type[T]

@@ -249,7 +249,8 @@ class WriteVerbs(Rows[T]):
         def body(attempt: Attempt) -> int:
             if marker is not None:
                 return sets.soft_delete(rows, marker, attempt, savepoint=savepoint)
-            result = sets.hard_delete(rows, attempt, savepoint=savepoint)
+            with all_or_nothing(alias, savepoint=savepoint):
+                result = sets.hard_delete(rows, attempt)
             return result.rows.get(self.model._meta.concrete_model._meta.label, 0)
 
         return self._write("delete_all", alias, body, user=user, user_id=user_id, reason=reason)

@@ -91,13 +91,10 @@ def restore(rows: OurRows, marker: Marker, attempt: Attempt, *, savepoint: bool 
     return _mark(rows, values, change, savepoint)
 
 
-def hard_delete(rows: OurRows, attempt: Attempt, *, savepoint: bool = True) -> DeletionResult:
-    """DELETE ``rows`` as Django does, collector and signals included."""
-    change = Change(
-        operation=attempt.operation, model=rows.model, alias=rows.db, kind="-", intent=Intent.DELETE
-    )
-    with all_or_nothing(rows.db, savepoint=savepoint):
-        total, by_model = path.execute(change, Call(rows.send_delete))
+def hard_delete(rows: OurRows, attempt: Attempt) -> DeletionResult:
+    """DELETE ``rows`` as Django does, in its own transaction, collector and signals included."""
+    change = Change(operation=attempt.operation, model=rows.model, alias=rows.db, kind="-", intent=Intent.DELETE)
+    total, by_model = path.execute(change, Call(rows.send_delete))
     return DeletionResult(total, by_model, attempt.operation.id)
 
 
