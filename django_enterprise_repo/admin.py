@@ -151,11 +151,11 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
-        if version_field(self.model) is None or any("version" in options["fields"] for _name, options in fieldsets):
+        if version_field(self.model) is None or any("held_version" in options["fields"] for _name, options in fieldsets):
             return fieldsets
         # A hidden field that is in no fieldset would not be rendered, and every edit would look stale.
         (name, options), *rest = fieldsets
-        return [(name, {**options, "fields": [*options["fields"], "version"]}), *rest]
+        return [(name, {**options, "fields": [*options["fields"], "held_version"]}), *rest]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         with operation_context(user=request.user):

@@ -69,12 +69,11 @@ class AsyncVerbs(ReadVerbs[T], WriteVerbs[T]):
         arguments: tuple[Any, ...] = (filters, order_by, pagination, include_deleted, load, only, using)
         return await sync_to_async(self.list)(*arguments)
 
-    async def acount(self, filters: Filters | None = None, /, **equals: Any) -> int:
-        # Without arguments none are passed on: many-to-many managers of Django take none.
-        return await sync_to_async(self.count)(*_given(filters), **equals)
+    async def acount(self, *filters: Filters | None, **equals: Any) -> int:
+        return await sync_to_async(self.count)(*filters, **equals)
 
-    async def aexists(self, filters: Filters | None = None, /, **equals: Any) -> bool:
-        return await sync_to_async(self.exists)(*_given(filters), **equals)
+    async def aexists(self, *filters: Filters | None, **equals: Any) -> bool:
+        return await sync_to_async(self.exists)(*filters, **equals)
 
     async def astream(
         self,
@@ -149,7 +148,3 @@ for _verb in (
     AsyncVerbs.acommit_and_refresh,
 ):
     _verb.alters_data = True  # type: ignore[attr-defined]
-
-
-def _given(filters: Filters | None) -> tuple[Filters, ...]:
-    return () if filters is None else (filters,)

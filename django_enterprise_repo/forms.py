@@ -16,7 +16,8 @@ class VersionedModelForm(forms.ModelForm):  # type: ignore[type-arg]
     The error is not tied to a field (``form.non_field_errors()``) and has the code ``"stale"``.
     """
 
-    version = forms.IntegerField(widget=forms.HiddenInput, required=False)
+    #: Not the column's name: Django refuses form fields that are named like a column nobody may edit.
+    held_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -24,12 +25,12 @@ class VersionedModelForm(forms.ModelForm):  # type: ignore[type-arg]
         if column is None:
             raise TypeError(f"{self.instance._meta.label} is not a VersionedModel.")
         self._column = column
-        self.fields["version"].required = not self.instance._state.adding
-        self.initial["version"] = getattr(self.instance, column.attname)
+        self.fields["held_version"].required = not self.instance._state.adding
+        self.initial["held_version"] = getattr(self.instance, column.attname)
 
     def clean(self) -> dict[str, Any]:
         cleaned = cast("dict[str, Any]", super().clean() or self.cleaned_data)
-        held = cleaned.pop("version", None)
+        held = cleaned.pop("held_version", None)
         if self.instance._state.adding or held is None:
             return cleaned  # new, or the missing version is already an error
         if held != getattr(self.instance, self._column.attname):

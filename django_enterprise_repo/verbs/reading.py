@@ -61,10 +61,14 @@ class ReadVerbs(Rows[T]):
 
     def get_or_none(self, pk: Any, /, **options: Any) -> T | None:
         """As :meth:`get`, with ``None`` where there is no such row."""
-        try:
-            return self._get_by_key(pk, **options)
-        except self.model.DoesNotExist:  # type: ignore[attr-defined]
-            return None
+
+        def body() -> T | None:
+            try:
+                return self._get_by_key(pk, **options)
+            except self.model.DoesNotExist:  # type: ignore[attr-defined]
+                return None
+
+        return self._read("get_or_none", options.get("using"), body, for_update=bool(options.get("for_update")))
 
     def get_many(
         self, pks: Iterable[Any], /, *, include_deleted: bool = False, load: Load = (), using: str | None = None
@@ -179,20 +183,22 @@ class ReadVerbs(Rows[T]):
         request = pagination
         return self._read("list", using, lambda: paginate(rows, request))
 
-    def count(self, filters: Filters | None = None, /, **equals: Any) -> int:
+    # A variable argument list, not a default: Django's paginator only calls a count() that takes no arguments.
+
+    def count(self, *filters: Filters | None, **equals: Any) -> int:
         """How many rows match; without arguments Django's own ``count``."""
-        if filters is None and not equals:
+        if not filters and not equals:
             django = super()
             return django.count()  # type: ignore[misc,no-any-return]  # Manager.count or QuerySet.count
-        rows = self._selected(filters, equals)
+        rows = self._selected(_only(filters, "count"), equals)
         return self._read("count", None, rows.count)
 
-    def exists(self, filters: Filters | None = None, /, **equals: Any) -> bool:
+    def exists(self, *filters: Filters | None, **equals: Any) -> bool:
         """Whether any row matches; without arguments Django's own ``exists``."""
-        if filters is None and not equals:
+        if not filters and not equals:
             django = super()
             return django.exists()  # type: ignore[misc,no-any-return]  # Manager.exists or QuerySet.exists
-        rows = self._selected(filters, equals)
+        rows = self._selected(_only(filters, "exists"), equals)
         return self._read("exists", None, rows.exists)
 
     def stream(
@@ -265,6 +271,12 @@ class ReadVerbs(Rows[T]):
 
 
 _GET_OPTIONS = frozenset({"for_update", "nowait", "skip_locked", "include_deleted", "load", "using"})
+
+
+def _only(filters: tuple[Filters | None, ...], verb: str) -> Filters | None:
+    if len(filters) > 1:
+        raise InvalidArgumentType(f"{verb}() takes one dict of filters, not {len(filters)}.")
+    return filters[0] if filters else None
 
 
 def _is_key(args: tuple[Any, ...]) -> bool:

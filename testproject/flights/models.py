@@ -49,7 +49,7 @@ class Plane(SoftDeleteModel, VersionedModel):
     engine = models.CharField(max_length=20)
 
     objects = PlaneRepository()
-    history = HistoricalRecords()
+    history = HistoricalRecords(use_base_model_db=True)
 
     def __str__(self) -> str:
         return self.tailnum

@@ -102,7 +102,7 @@ class Audited(SoftDeleteModel, VersionedModel):
 
     name = models.CharField(max_length=50, unique=True)
     size = models.IntegerField(default=0)
-    history = HistoricalRecords()
+    history = HistoricalRecords(use_base_model_db=True)
 
 
 class Author(SoftDeleteModel):
