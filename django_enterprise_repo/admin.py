@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -65,18 +65,18 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             visibility.show_deleted(queryset)
         return queryset
 
-    def get_list_filter(self, request: HttpRequest) -> Sequence[Any]:
+    def get_list_filter(self, request: HttpRequest) -> Any:
         declared = super().get_list_filter(request)
         return (DeletedListFilter, *declared) if self._marker() else declared
 
     # Deleting and restoring.
 
     def get_actions(self, request: HttpRequest) -> Any:
-        actions = super().get_actions(request)
+        actions: Any = super().get_actions(request)
         if not self._marker():
             actions.pop("restore_selected", None)
         elif "delete_selected" in actions:
-            _function, name, _description = actions["delete_selected"]
+            name = actions["delete_selected"][1]
             description = _("Mark selected %(verbose_name_plural)s as deleted")
             actions["delete_selected"] = (_mark_selected_as_deleted, name, description)
         return actions
@@ -151,7 +151,9 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
-        if version_field(self.model) is None or any("held_version" in options["fields"] for _name, options in fieldsets):
+        if version_field(self.model) is None or any(
+            "held_version" in options["fields"] for _name, options in fieldsets
+        ):
             return fieldsets
         # A hidden field that is in no fieldset would not be rendered, and every edit would look stale.
         (name, options), *rest = fieldsets
@@ -168,8 +170,9 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return super().changeform_view(request, object_id, form_url, extra_context)
         except StaleObjectError:
             # The form was checked and found fresh; somebody saved in the moment since.
-            self.message_user(request, str(_("Somebody else saved this row just now. Nothing of yours was written.")),
-                              messages.ERROR)
+            self.message_user(
+                request, str(_("Somebody else saved this row just now. Nothing of yours was written.")), messages.ERROR
+            )
             return HttpResponseRedirect(request.get_full_path())
 
     def _marker(self) -> Marker | None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import builtins
 from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import islice
-from typing import Any, overload
+from typing import Any, cast, overload
 
 from asgiref.sync import sync_to_async
 
 from .pagination import Page, PaginationRequest
 from .results import DeletionResult
-from .verbs import Filters, OrderBy, ReadVerbs, WriteVerbs
-from .verbs.reading import Load
-from .verbs.rows import T
+from .types import Filters, Load, OrderBy, T
+from .verbs import ReadVerbs, WriteVerbs
 
 
 class AsyncVerbs(ReadVerbs[T], WriteVerbs[T]):
@@ -103,22 +102,20 @@ class AsyncVerbs(ReadVerbs[T], WriteVerbs[T]):
     ) -> T: ...
     @overload
     async def aupdate(self, **fields: Any) -> int: ...
-    async def aupdate(self, *args: Any, **kwargs: Any) -> T | int:
+    async def aupdate(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # mypy wants the names
         return await sync_to_async(self.update)(*args, **kwargs)
 
     @overload
     async def adelete(self, entity_or_pk: T | Any, /, **options: Any) -> DeletionResult: ...
     @overload
     async def adelete(self) -> DeletionResult: ...
-    async def adelete(self, *args: Any, **kwargs: Any) -> DeletionResult:
+    async def adelete(self, *args: Any, **kwargs: Any) -> DeletionResult:  # type: ignore[misc]  # as above
         return await sync_to_async(self.delete)(*args, **kwargs)
 
     async def arestore(self, entity_or_pk: T | Any, /, **options: Any) -> DeletionResult:
         return await sync_to_async(self.restore)(entity_or_pk, **options)
 
-    async def aadd_all(
-        self, new: Iterable[T], batch_size: int | None = None, **options: Any
-    ) -> builtins.list[T]:
+    async def aadd_all(self, new: Iterable[T], batch_size: int | None = None, **options: Any) -> builtins.list[T]:
         return await sync_to_async(self.add_all)(new, batch_size, **options)
 
     async def aupdate_all(
@@ -147,4 +144,4 @@ for _verb in (
     AsyncVerbs.arestore_all,
     AsyncVerbs.acommit_and_refresh,
 ):
-    _verb.alters_data = True  # type: ignore[attr-defined]
+    cast("Any", _verb).alters_data = True

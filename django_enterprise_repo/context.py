@@ -32,7 +32,8 @@ class OperationContext:
     correlation_id: str | None = None
 
 
-_current: ContextVar[OperationContext] = ContextVar("repository_context", default=OperationContext())
+_NOBODY = OperationContext()
+_current: ContextVar[OperationContext] = ContextVar("repository_context", default=_NOBODY)
 
 
 def current_context() -> OperationContext:
@@ -43,7 +44,7 @@ def current_context() -> OperationContext:
 @contextmanager
 def operation_context(
     *,
-    user: Model | None = None,
+    user: Any = None,
     user_id: Any = None,
     reason: str | None = None,
     correlation_id: str | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -29,7 +29,7 @@ class VersionedModelForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["held_version"] = getattr(self.instance, column.attname)
 
     def clean(self) -> dict[str, Any]:
-        cleaned = cast("dict[str, Any]", super().clean() or self.cleaned_data)
+        cleaned = super().clean() or self.cleaned_data
         held = cleaned.pop("held_version", None)
         if self.instance._state.adding or held is None:
             return cleaned  # new, or the missing version is already an error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model, Prefetch, QuerySet
@@ -15,7 +15,7 @@ from .exceptions import InvalidArgument, InvalidArgumentType
 Q = TypeVar("Q", bound="QuerySet[Any]")
 
 
-def load_related(queryset: Q, paths: Iterable[str | Prefetch]) -> Q:
+def load_related(queryset: Q, paths: Iterable[str | Prefetch[Any]]) -> Q:
     """Add the relations to what ``queryset`` loads: joined where every step leads to one row, prefetched else.
 
     Raises:
@@ -25,12 +25,12 @@ def load_related(queryset: Q, paths: Iterable[str | Prefetch]) -> Q:
     if isinstance(paths, str):
         raise InvalidArgumentType(f"load= takes a sequence of relation names; write ({paths!r},).")
     joined: list[str] = []
-    fetched: list[str | Prefetch] = []
+    fetched: list[str | Prefetch[Any]] = []
     for path in paths:
         if isinstance(path, Prefetch):
             fetched.append(path)
         elif isinstance(path, str):
-            (joined if _leads_to_one(queryset.model, path) else fetched).append(path)
+            (joined if _leads_to_one(cast("Any", queryset.model), path) else fetched).append(path)
         else:
             raise InvalidArgumentType(f"load= takes relation names and Prefetch objects, not {type(path).__name__}.")
     if joined:

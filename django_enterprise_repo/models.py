@@ -6,7 +6,7 @@ and ``delete()``, and with them forms, the admin, fixtures and the ``add()`` of 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
@@ -43,10 +43,10 @@ class RepositoryModel(models.Model):
     def save_base(
         self,
         raw: bool = False,
-        force_insert: bool | tuple[type[models.Model], ...] = False,
+        force_insert: Any = False,
         force_update: bool = False,
         using: str | None = None,
-        update_fields: Collection[str] | None = None,
+        update_fields: Iterable[str] | None = None,
     ) -> None:
         saving.save_base(
             self,
@@ -67,7 +67,7 @@ class RepositoryModel(models.Model):
             saving.table_saved(self, updated)
         return updated
 
-    def _do_update(
+    def _do_update(  # type: ignore[override]  # 5.2 gives no returning fields
         self,
         base_qs: models.QuerySet[Any],
         using: str | None,
@@ -79,7 +79,7 @@ class RepositoryModel(models.Model):
     ) -> Any:
         def send(rows: models.QuerySet[Any], assigned: Any) -> Any:
             triples = [(field, None, value) for field, value in assigned.items()]
-            return super(RepositoryModel, self)._do_update(  # type: ignore[misc]
+            return super(RepositoryModel, self)._do_update(
                 rows, using, pk_val, triples, update_fields, forced_update, *returning
             )
 
@@ -99,9 +99,7 @@ class RepositoryModel(models.Model):
 
     def hard_delete(self, using: str | None = None, keep_parents: bool = False) -> DeletionResult:
         """Delete this row for good, with Django's cascade, whether or not it was soft-deleted before."""
-        return entities.delete(
-            self, self._write_alias(using), self._marker(), hard=True, keep_parents=keep_parents
-        )
+        return entities.delete(self, self._write_alias(using), self._marker(), hard=True, keep_parents=keep_parents)
 
     hard_delete.alters_data = True  # type: ignore[attr-defined]
     hard_delete.takes_write_path = True  # type: ignore[attr-defined]
@@ -134,6 +132,10 @@ class SoftDeleteModel(RepositoryModel):
     deletion that took the row, shared by all rows that one call deleted.
     """
 
+    if TYPE_CHECKING:
+        # Said alike in every base, so that type checkers let a model have several of them.
+        _default_manager: ClassVar[Repository[Any]]
+
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True, editable=False)
     deleted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -156,6 +158,9 @@ class VersionedModel(RepositoryModel):
 
     #: Name of the column that holds the version.
     version_field_name: ClassVar[str] = "version"
+
+    if TYPE_CHECKING:
+        _default_manager: ClassVar[Repository[Any]]
 
     version = models.PositiveBigIntegerField(_("version"), default=1, editable=False)
 

@@ -56,9 +56,7 @@ class Operation:
 
     __slots__ = ("_id", "_moment", "_started", "connection", "duration", "error", "outer", "spec", "thread")
 
-    def __init__(
-        self, spec: OperationSpec, connection: BaseDatabaseWrapper, outer: Operation | None = None
-    ) -> None:
+    def __init__(self, spec: OperationSpec, connection: BaseDatabaseWrapper, outer: Operation | None = None) -> None:
         self.spec = spec
         self.connection = connection
         #: The operation on another connection that this one runs inside, if any.

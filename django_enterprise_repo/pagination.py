@@ -131,7 +131,7 @@ def parse_pagination(params: Mapping[str, Any], policy: FilterPolicy | None = No
             message = "offset and cursor exclude each other" if both else "cursors are not supported here; use offset"
             problems.append(Problem(("cursor",), "invalid_cursor", message))
         else:
-            shown = repr(name[:60]) if isinstance(name, str) else type(name).__name__
+            shown = repr(str(name)[:60])
             problems.append(Problem((), "unknown_parameter", f"unknown parameter {shown}"))
     if problems:
         raise InvalidPagination(problems[:20])
@@ -152,9 +152,7 @@ def check_caps(request: PaginationRequest, policy: FilterPolicy) -> None:
     if request.limit > most:
         problems.append(Problem(("limit",), "over_cap", f"a page has at most {most} rows (max_limit)"))
     if request.offset > policy.max_offset:
-        problems.append(
-            Problem(("offset",), "over_cap", f"a page skips at most {policy.max_offset} rows (max_offset)")
-        )
+        problems.append(Problem(("offset",), "over_cap", f"a page skips at most {policy.max_offset} rows (max_offset)"))
     if problems:
         raise InvalidPagination(problems)
 

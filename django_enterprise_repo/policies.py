@@ -51,7 +51,7 @@ class FilterField:
     order: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name or self.name in LOGIC_NAMES or ":" in self.name:
+        if not self.name or self.name in LOGIC_NAMES or ":" in self.name:
             raise ValueError(f"{self.name!r} cannot be the name of a filter field.")
         if self.type not in (None, str, int, float, Decimal, bool):
             raise ValueError(f"The type of filter field {self.name!r} is str, int, float, Decimal or bool.")

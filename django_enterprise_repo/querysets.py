@@ -14,8 +14,9 @@ from .auditing.history import has_history
 from .operations import Attempt, OperationSpec, run
 from .pagination import Page, PaginationRequest, check_caps, paginate
 from .results import DeletionResult
+from .types import T
 from .verbs import Policies
-from .verbs.rows import Rows, T
+from .verbs.rows import Rows
 from .writing import bulk, path, sets
 from .writing.change import Call, Change
 
@@ -128,15 +129,15 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
     # Writing terminals, with Django's signatures and Django's meaning.
 
     def create(self, **kwargs: Any) -> T:
-        django = super().create  # type: ignore[misc]
+        django: Callable[..., T] = super().create  # type: ignore[misc]
         return self._writing("create", lambda _: django(**kwargs))
 
     def get_or_create(self, defaults: Any = None, **kwargs: Any) -> tuple[T, bool]:
-        django = super().get_or_create  # type: ignore[misc]
+        django: Callable[..., tuple[T, bool]] = super().get_or_create  # type: ignore[misc]
         return self._writing("get_or_create", lambda _: django(defaults, **kwargs))
 
     def update_or_create(self, defaults: Any = None, create_defaults: Any = None, **kwargs: Any) -> tuple[T, bool]:
-        django = super().update_or_create  # type: ignore[misc]
+        django: Callable[..., tuple[T, bool]] = super().update_or_create  # type: ignore[misc]
         return self._writing("update_or_create", lambda _: django(defaults, create_defaults, **kwargs))
 
     def bulk_create(
@@ -237,7 +238,7 @@ for _name in ("create", "get_or_create", "update_or_create", "bulk_create", "bul
     getattr(RepositoryQuerySetMixin, _name).alters_data = True
 
 
-class RepositoryQuerySet(RepositoryQuerySetMixin[T], QuerySet[T]):
+class RepositoryQuerySet(RepositoryQuerySetMixin[T], QuerySet[T]):  # type: ignore[misc]  # stubs name a parameter
     """The queryset of a ``Repository``: Django's, with the verbs and the two paths."""
 
 

@@ -13,8 +13,8 @@ from .querysets import RepositoryQuerySet
 from .results import DeletionResult
 from .soft_delete import visibility
 from .soft_delete.markers import SoftDeleteSetting
+from .types import T
 from .verbs import Policies
-from .verbs.rows import T
 
 if TYPE_CHECKING:
     from typing import Self
@@ -45,7 +45,7 @@ class Repository(AsyncVerbs[T], Manager[T]):
         """
         unknown = policies.keys() - _POLICIES
         if unknown:
-            raise TypeError(f"{sorted(unknown)[0]!r} is no policy; there are {', '.join(sorted(_POLICIES))}.")
+            raise TypeError(f"{min(unknown)!r} is no policy; there are {', '.join(sorted(_POLICIES))}.")
         return type(cls.__name__, (cls,), {"__module__": cls.__module__, **policies})
 
     def get_queryset(self) -> RepositoryQuerySet[T]:

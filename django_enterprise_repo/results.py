@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 
@@ -12,8 +12,8 @@ class DeletionResult(tuple[int, dict[str, int]]):
 
     operation_id: UUID
 
-    def __new__(cls, total: int, rows: Mapping[str, int], operation_id: UUID) -> DeletionResult:
-        result = super().__new__(cls, (total, dict(rows)))  # type: ignore[arg-type]  # tuple takes one iterable
+    def __new__(cls, total: int, rows: Mapping[str, int], operation_id: UUID) -> Self:
+        result = super().__new__(cls, (total, dict(rows)))
         result.operation_id = operation_id
         return result
 

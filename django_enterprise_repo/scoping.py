@@ -44,10 +44,8 @@ def _prune(node: WhereNode, unwanted: Callable[[Any], bool]) -> None:
     for child in node.children:
         if isinstance(child, WhereNode):
             _prune(child, unwanted)
-            if isinstance(child, ScopeNode) and not child.children:
-                # An empty scope means every row. As the only side of an OR it has to stay and say so.
-                if node.connector == WhereNode.default:
-                    continue
+            if isinstance(child, ScopeNode) and not child.children and node.connector == WhereNode.default:
+                continue  # an empty scope means every row; only as one side of an OR it has to stay and say so
         elif unwanted(child):
             continue
         kept.append(child)

@@ -171,7 +171,7 @@ def moment(value: Any) -> datetime.datetime:
     if not isinstance(value, datetime.datetime) or value.tzinfo is None or value.utcoffset() is None:
         raise Refused("invalid_datetime", "expected a date and time with offset such as 2024-01-31T12:00:00Z")
     try:
-        value = value.astimezone(datetime.timezone.utc)
+        value = value.astimezone(datetime.UTC)
         return value if settings.USE_TZ else timezone.make_naive(value, timezone.get_default_timezone())
     except OverflowError:
         raise Refused("out_of_range", "expected a date and time between the years 1 and 9999 in UTC") from None

@@ -65,7 +65,7 @@ def _condition(shape: Shape, values: Iterator[Any], fields: Mapping[str, Resolve
         return _leaf(fields[name], operator, next(values))
     if kind == "not":
         return ~_condition(rest[0], values, fields)
-    children = [_condition(child, values, fields) for child in rest]
+    children: list[Any] = [_condition(child, values, fields) for child in rest]
     return Q.create(children, connector=Q.OR if kind == "or" else Q.AND)
 
 

@@ -167,7 +167,7 @@ def _operators(declared: FilterField, kind: str) -> frozenset[str]:
     chosen = frozenset(declared.operators)
     allowed = fitting | (OPT_IN if kind == "text" else frozenset())
     if chosen - allowed:
-        wrong = sorted(chosen - allowed)[0]
+        wrong = min(chosen - allowed)
         reason = "does not exist" if wrong not in KNOWN else f"does not fit a {kind} column"
         raise ImproperlyConfigured(f"Filter field {declared.name!r}: the operator {wrong!r} {reason}.")
     return chosen

@@ -23,7 +23,7 @@ _SQLITE_FUNCTION = "repo_ilike"
 _MYSQL_ESCAPE = "!"
 
 
-class _PatternLookup(Lookup):  # type: ignore[type-arg]  # generic in its stubs only
+class _PatternLookup(Lookup):
     prepare_rhs = False
     can_use_none_as_rhs = False
 

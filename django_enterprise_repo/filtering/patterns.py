@@ -73,8 +73,9 @@ def as_like(tokens: Tokens, escape_character: str) -> str:
 def as_glob(tokens: Tokens) -> str:
     """The pattern for SQLite's GLOB, where only brackets can make a character literal."""
     glob = {Wildcard.ANY: "*", Wildcard.ONE: "?"}
+    special = frozenset("*?[")
     return "".join(
-        glob[token] if isinstance(token, Wildcard) else f"[{token}]" if token in "*?[" else token for token in tokens
+        glob[token] if isinstance(token, Wildcard) else f"[{token}]" if token in special else token for token in tokens
     )
 
 

@@ -50,7 +50,7 @@ def _add(queryset: QuerySet[Any], marker: Marker, *, alive: bool) -> None:
     field, query = marker.field, queryset.query
     if field.model._meta.concrete_model is queryset.model._meta.concrete_model:
         # The column is in the model's own table: no join to look for, so this costs next to nothing.
-        condition = lookup(field.get_col(query.get_initial_alias()), alive)
+        condition: Any = lookup(field.get_col(query.get_initial_alias()), alive)
         query.where.children.append(scoping.ScopeNode([condition]))
     else:
         scoping.add_condition(queryset, lookup(F(field.name), alive))

@@ -25,7 +25,7 @@ class RepositoryFactory(DjangoModelFactory):  # type: ignore[type-arg]  # generi
     def _create(cls, model_class: type[Model], *args: Any, **kwargs: Any) -> Any:
         options: Any = cls._meta
         if options.django_get_or_create:
-            return super()._create(model_class, *args, **kwargs)
+            return super()._create(model_class, *args, **kwargs)  # type: ignore[no-untyped-call]
         repository = model_class._default_manager
         if not isinstance(repository, Repository):
             raise TypeError(f"The default manager of {model_class._meta.label} is no Repository.")

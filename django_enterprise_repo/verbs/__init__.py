@@ -1,7 +1,7 @@
 """The verbs, written once for repositories and querysets alike."""
 
 from .reading import ReadVerbs
-from .rows import Filters, OrderBy, Policies
+from .rows import Policies
 from .writing import WriteVerbs
 
-__all__ = ["Filters", "OrderBy", "Policies", "ReadVerbs", "WriteVerbs"]
+__all__ = ["Policies", "ReadVerbs", "WriteVerbs"]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import CompositePrimaryKey, Prefetch, Q
+from django.db.models import CompositePrimaryKey, Q
 
 from ..exceptions import InvalidArgument, InvalidArgumentType
 from ..operations import OperationSpec, run
 from ..pagination import Page, PaginationRequest, check_caps, paginate
-from .rows import Filters, OrderBy, Rows, T
+from ..types import Filters, Load, OrderBy, T
+from .rows import Rows
 
 R = TypeVar("R")
-Load = Iterable["str | Prefetch[Any]"]
 
 
 class ReadVerbs(Rows[T]):
@@ -56,8 +56,7 @@ class ReadVerbs(Rows[T]):
         options = self._options_of(kwargs)
         if options:
             return self._get_by_key(kwargs.pop("pk"), **kwargs)
-        django = super()
-        return django.get(*args, **kwargs)  # type: ignore[misc,no-any-return]  # Manager.get or QuerySet.get
+        return cast("T", cast("Any", super()).get(*args, **kwargs))
 
     def get_or_none(self, pk: Any, /, **options: Any) -> T | None:
         """As :meth:`get`, with ``None`` where there is no such row."""
@@ -188,16 +187,14 @@ class ReadVerbs(Rows[T]):
     def count(self, *filters: Filters | None, **equals: Any) -> int:
         """How many rows match; without arguments Django's own ``count``."""
         if not filters and not equals:
-            django = super()
-            return django.count()  # type: ignore[misc,no-any-return]  # Manager.count or QuerySet.count
+            return cast("int", cast("Any", super()).count())  # Manager.count or QuerySet.count
         rows = self._selected(_only(filters, "count"), equals)
         return self._read("count", None, rows.count)
 
     def exists(self, *filters: Filters | None, **equals: Any) -> bool:
         """Whether any row matches; without arguments Django's own ``exists``."""
         if not filters and not equals:
-            django = super()
-            return django.exists()  # type: ignore[misc,no-any-return]  # Manager.exists or QuerySet.exists
+            return cast("bool", cast("Any", super()).exists())
         rows = self._selected(_only(filters, "exists"), equals)
         return self._read("exists", None, rows.exists)
 

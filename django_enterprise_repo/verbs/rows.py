@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import builtins
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from django.db import router
-from django.db.models import Model, Prefetch, Q, QuerySet
+from django.db.models import Model, Prefetch, Q
 
 from .. import scoping
 from ..exceptions import InvalidArgument, InvalidArgumentType
@@ -18,23 +18,20 @@ from ..loading import load_related
 from ..policies import FilterPolicy
 from ..soft_delete import visibility
 from ..soft_delete.markers import Marker, SoftDeleteSetting, marker_of, model_marker
+from ..types import Filters, OrderBy, T
 
 if TYPE_CHECKING:
     from ..querysets import RepositoryQuerySet
 
-T = TypeVar("T", bound=Model)
-
-#: A dict filter as clients write it.
-Filters = Mapping[str, Any]
-#: ``("price:desc", "name")``.
-OrderBy = Sequence[str]
+#: One instance for all that declare nothing, so that it is resolved once a model.
+_OPEN = FilterPolicy()
 
 
 @dataclass(frozen=True, slots=True)
 class Policies:
     """What a queryset keeps of the repository it came from. Picklable, unlike a related manager's class."""
 
-    filters: FilterPolicy = FilterPolicy()
+    filters: FilterPolicy = _OPEN
     soft_delete: SoftDeleteSetting = "deleted_at"
     unfiltered: bool = False
 

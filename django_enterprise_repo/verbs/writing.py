@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, cast, overload
 
 from django.db.models import Field, Model
 
@@ -15,10 +15,11 @@ from ..operations import Attempt, OperationSpec, run
 from ..results import DeletionResult
 from ..scoping import is_bound
 from ..soft_delete import visibility
+from ..types import Filters, T
 from ..writing import arguments, bulk, entities, sets
 from ..writing.transactions import all_or_nothing
 from ..writing.versions import version_field
-from .rows import Filters, Rows, T
+from .rows import Rows
 
 R = TypeVar("R")
 
@@ -73,7 +74,7 @@ class WriteVerbs(Rows[T]):
     ) -> T: ...
     @overload
     def update(self, **fields: Any) -> int: ...
-    def update(self, *args: Any, **kwargs: Any) -> T | int:
+    def update(self, *args: Any, **kwargs: Any) -> Any:  # type: ignore[misc]  # mypy wants the names
         """Change some columns of one entity; called with keywords alone it is Django's own ``update`` of all rows.
 
         Only the changed columns are written, with the version and the ``auto_now`` columns. An entity without
@@ -251,7 +252,7 @@ class WriteVerbs(Rows[T]):
                 return sets.soft_delete(rows, marker, attempt, savepoint=savepoint)
             with all_or_nothing(alias, savepoint=savepoint):
                 result = sets.hard_delete(rows, attempt)
-            return result.rows.get(self.model._meta.concrete_model._meta.label, 0)
+            return result.rows.get(arguments.concrete_model(self.model)._meta.label, 0)
 
         return self._write("delete_all", alias, body, user=user, user_id=user_id, reason=reason)
 
@@ -444,7 +445,7 @@ for _verb in (
     WriteVerbs.commit_and_refresh,
 ):
     # Templates must not be able to call them.
-    _verb.alters_data = True  # type: ignore[attr-defined]
+    cast("Any", _verb).alters_data = True
 
 
 def _own_method(model: type[Model], name: str, *, soft: bool) -> Callable[..., Any] | None:

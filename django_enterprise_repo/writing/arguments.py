@@ -18,6 +18,11 @@ RESERVED = frozenset(
 )
 
 
+def concrete_model(model: type[Model]) -> type[Model]:
+    """The model with the tables, where ``model`` may be a proxy of it."""
+    return model._meta.concrete_model or model
+
+
 def is_entity(model: type[Model], value: Any) -> bool:
     """Whether ``value`` is a model instance and not a key.
 
@@ -32,8 +37,7 @@ def is_entity(model: type[Model], value: Any) -> bool:
 
 def require_entity(model: type[M], value: Any) -> M:
     """``value`` as an instance of ``model``, proxies and children included."""
-    concrete = model._meta.concrete_model
-    if not isinstance(value, concrete):
+    if not isinstance(value, concrete_model(model)):
         raise InvalidArgumentType(f"Expected a {model._meta.label}, not {type(value).__name__}.")
     return value  # type: ignore[return-value]  # an instance of the concrete model serves its proxies
 
@@ -58,7 +62,7 @@ def require_entities(model: type[M], values: Iterable[Any]) -> list[M]:
     """``values`` as a list of instances of ``model``, no instance twice."""
     if isinstance(values, Model | str | bytes | Mapping):
         raise InvalidArgumentType(f"Expected a sequence of {model._meta.label}, not {type(values).__name__}.")
-    concrete = model._meta.concrete_model
+    concrete = concrete_model(model)
     entities = list(values)
     for index, entity in enumerate(entities):
         if not isinstance(entity, concrete):

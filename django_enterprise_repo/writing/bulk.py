@@ -14,7 +14,7 @@ from ..operations import Attempt
 from . import path
 from .change import Call, Change
 from .pending import Pending, pending_save
-from .transactions import all_or_nothing
+from .transactions import all_or_nothing, has_parents
 from .versions import version_field
 
 
@@ -34,7 +34,7 @@ def insert_all(
     """
     attempt.on_failure(partial(_forget_inserts, [(entity, entity.pk, entity._state.db) for entity in entities]))
     with all_or_nothing(alias, savepoint=savepoint):
-        if has_history(model) or model._meta.concrete_model._meta.parents:
+        if has_history(model) or has_parents(model):
             for entity in entities:
                 with attributed(entity, alias), pending_save(entity, Pending()):
                     entity.save(using=alias, force_insert=True)

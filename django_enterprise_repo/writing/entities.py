@@ -67,9 +67,7 @@ def _write(entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str, *,
         _save(entity, alias, savepoint=savepoint, force_update=True)
 
 
-def _computed(
-    entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str
-) -> Mapping[Field[Any, Any], Any]:
+def _computed(entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str) -> Mapping[Field[Any, Any], Any]:
     """``changes`` with expressions replaced by what the database computes for this row, which stays locked.
 
     simple-history copies the attributes of the entity, and an expression is nothing it could store.
@@ -84,8 +82,15 @@ def _computed(
     return {**changes, **{field: values[name] for name, field in expressions.items()}}
 
 
-def delete(entity: Model, alias: str, marker: Marker | None, *, hard: bool = False, keep_parents: bool = False,
-           savepoint: bool = True) -> DeletionResult:
+def delete(
+    entity: Model,
+    alias: str,
+    marker: Marker | None,
+    *,
+    hard: bool = False,
+    keep_parents: bool = False,
+    savepoint: bool = True,
+) -> DeletionResult:
     """Delete ``entity``: softly where ``marker`` is given and ``hard`` is not.
 
     Raises:
@@ -166,9 +171,7 @@ def _save(entity: Model, alias: str, *, savepoint: bool, pending: Pending | None
         entity.save(using=alias, **options)
 
 
-def _hard_delete(
-    entity: Model, alias: str, attempt: Attempt, *, keep_parents: bool, savepoint: bool
-) -> DeletionResult:
+def _hard_delete(entity: Model, alias: str, attempt: Attempt, *, keep_parents: bool, savepoint: bool) -> DeletionResult:
     change = Change(
         operation=attempt.operation,
         model=type(entity),
@@ -188,9 +191,7 @@ def _hard_delete(
 def _read_back(entity: Model, alias: str) -> None:
     """Fetch what only the database knows: the results of expressions."""
     unknown = [
-        field.attname
-        for field in entity._meta.concrete_fields
-        if _is_expression(entity.__dict__.get(field.attname))
+        field.attname for field in entity._meta.concrete_fields if _is_expression(entity.__dict__.get(field.attname))
     ]
     if unknown:
         entity.refresh_from_db(using=alias, fields=unknown)

@@ -6,7 +6,7 @@ around it (scope, transaction, attribution) and inside it, at each table (concer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -30,7 +30,7 @@ def save_base(
     force_insert: Any,
     force_update: bool,
     using: str | None,
-    update_fields: Collection[str] | None,
+    update_fields: Iterable[str] | None,
 ) -> None:
     """Run Django's ``save_base``, given as ``send``, as one change."""
     model = type(entity)
@@ -88,7 +88,7 @@ def table_saved(entity: Model, updated: Any) -> None:
         path.applied(change, updated)
 
 
-def _with_version(model: type[Model], update_fields: Collection[str] | None) -> Collection[str] | None:
+def _with_version(model: type[Model], update_fields: Iterable[str] | None) -> Iterable[str] | None:
     field = version_field(model)
     if update_fields is None or field is None:
         return update_fields

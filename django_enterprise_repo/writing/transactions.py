@@ -9,6 +9,7 @@ from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
 from ..auditing.history import has_history
+from .arguments import concrete_model
 from .misses import harmless_misses
 
 
@@ -40,7 +41,7 @@ def around_save(model: type[Model], alias: str, *, savepoint: bool = True) -> Ab
 
 def around_set(model: type[Model], alias: str, *, savepoint: bool = True) -> AbstractContextManager[None]:
     """What a set UPDATE of ``model`` needs: nothing where all its columns are in one table."""
-    if model._meta.concrete_model._meta.parents:
+    if has_parents(model):
         return all_or_nothing(alias, savepoint=savepoint)
     return nullcontext()
 
@@ -48,8 +49,10 @@ def around_set(model: type[Model], alias: str, *, savepoint: bool = True) -> Abs
 def takes_several_statements(model: type[Model]) -> bool:
     """Whether saving a row may send more than one statement: inherited tables, a history, signal receivers."""
     return bool(
-        model._meta.concrete_model._meta.parents
-        or has_history(model)
-        or post_save.has_listeners(model)
-        or pre_save.has_listeners(model)
+        has_parents(model) or has_history(model) or post_save.has_listeners(model) or pre_save.has_listeners(model)
     )
+
+
+def has_parents(model: type[Model]) -> bool:
+    """Whether a row of ``model`` is spread over several tables."""
+    return bool(concrete_model(model)._meta.parents)

@@ -8,7 +8,7 @@ who holds one of the rows is stale afterwards.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import F, Field, Model
 
@@ -19,7 +19,7 @@ from .change import Change, S, Update
 def version_field(model: type[Model]) -> Field[Any, int] | None:
     """The version column of a ``VersionedModel``, ``None`` on other models."""
     name = getattr(model, "version_field_name", None)
-    return None if name is None else model._meta.get_field(name)
+    return None if name is None else cast("Field[Any, int]", model._meta.get_field(name))
 
 
 def held_version(entity: Model) -> int | None:
@@ -79,12 +79,12 @@ class Versions:
             return statement  # another table of the same entity
         entity, expected = change.entity, held_version(change.entity)
         assert expected is not None
-        return (  # type: ignore[return-value]  # S is Update here
+        narrowed = (
             statement.where(**{field.attname: expected})
             .assign({field: expected + 1})
             .on_miss(partial(check_stale, entity, change.alias, expected, may_be_new=entity._state.adding))
-            .on_reach(partial(setattr, entity, field.attname, expected + 1))
         )
+        return narrowed.on_reach(partial(setattr, entity, field.attname, expected + 1))  # type: ignore[return-value]  # S is Update here
 
     def applied(self, change: Change, outcome: Any) -> None:
         """Nothing to follow: the entity took its new version when its row did."""
@@ -92,7 +92,8 @@ class Versions:
     def _claim(self, change: Change, entity: Model, expected: int | None) -> None:
         """Make the row ours before it is deleted, by the same conditional UPDATE as any other change."""
         field = version_field(change.model)
-        assert field is not None and expected is not None
-        rows = field.model._base_manager.using(change.alias).filter(pk=entity.pk, **{field.attname: expected})
+        assert field is not None
+        assert expected is not None
+        rows: Any = field.model._base_manager.using(change.alias).filter(pk=entity.pk, **{field.attname: expected})
         if not rows._update([(field, None, expected + 1)]):
             check_stale(entity, change.alias, expected, may_be_new=False)

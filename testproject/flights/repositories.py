@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django_enterprise_repo import FilterField, FilterPolicy, Repository
 
 if TYPE_CHECKING:
-    from .models import Airline, Airport, Flight, Plane, Weather
+    pass
 
 
 class AirlineRepository(Repository["Airline"]):

@@ -127,7 +127,14 @@ def test_a_model_without_marker_is_deleted_as_ever(admin):
 
 
 def change_data(item, **changes):
-    return {"name": item.name, "stock": item.stock, "price": item.price, "category": "", "held_version": item.version, **changes}
+    return {
+        "name": item.name,
+        "stock": item.stock,
+        "price": item.price,
+        "category": "",
+        "held_version": item.version,
+        **changes,
+    }
 
 
 def test_the_version_travels_through_the_admin(admin, items):

@@ -355,5 +355,3 @@ def test_from_queryset_and_configured():
     assert manager.cheap().where({"price": {"gt": 0}}).count() == 2
     with pytest.raises(TypeError, match="no policy"):
         Repository.configured(nonsense=1)
-
-

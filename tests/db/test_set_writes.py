@@ -214,9 +214,7 @@ def test_bad_arguments_are_refused_before_any_sql(call):
 
 
 def history(**conditions):
-    return list(
-        Audited.history.filter(**conditions).order_by("history_id").values_list("history_type", "name", "size")
-    )
+    return list(Audited.history.filter(**conditions).order_by("history_id").values_list("history_type", "name", "size"))
 
 
 def test_every_set_write_of_a_model_with_history_is_recorded(user):

@@ -28,21 +28,22 @@ EMPTY = "tools.django_suite.empty.EmptyManager"
 REPOSITORY = "django_enterprise_repo.repository.Repository"
 
 #: The apps about the ORM's core, and below them further ones about what stands on it.
-APPS = """
+_APPS = """
 basic queries lookup managers_regress many_to_many many_to_one one_to_one delete bulk_create aggregation annotations
 update get_or_create select_related prefetch_related transactions ordering custom_managers async expressions
 or_lookups model_inheritance proxy_models generic_relations defer m2m_through null_queries pagination
 
 aggregation_regress composite_pk custom_pk custom_columns dates datetimes delete_regress defer_regress
 distinct_on_fields expressions_case expressions_window extra_regress filtered_relation force_insert_update
-foreign_object generic_relations_regress get_earliest_or_latest get_object_or_404 inline_formsets known_related_objects
-m2m_and_m2o m2m_intermediary m2m_multiple m2m_recursive m2m_regress m2m_signals m2m_through_regress many_to_one_null
-model_forms model_formsets model_inheritance_regress model_meta multiple_database mutually_referential
-nested_foreign_keys null_fk null_fk_ordering or_lookups order_with_respect_to proxy_model_inheritance queryset_pickle
-raw_query reserved_names reverse_lookup save_delete_hooks select_for_update select_related_onetoone
-select_related_regress serializers signals string_lookup swappable_models transaction_hooks update_only_fields
-validation constraints unmanaged_models
-""".split()
+foreign_object generic_relations_regress get_earliest_or_latest get_object_or_404 inline_formsets
+known_related_objects m2m_and_m2o m2m_intermediary m2m_multiple m2m_recursive m2m_regress m2m_signals
+m2m_through_regress many_to_one_null model_forms model_formsets model_inheritance_regress model_meta multiple_database
+mutually_referential nested_foreign_keys null_fk null_fk_ordering or_lookups order_with_respect_to
+proxy_model_inheritance queryset_pickle raw_query reserved_names reverse_lookup save_delete_hooks select_for_update
+select_related_onetoone select_related_regress serializers signals string_lookup swappable_models transaction_hooks
+update_only_fields validation constraints unmanaged_models
+"""
+APPS = _APPS.split()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,18 @@ Step = tuple[str, str, Callable[[], Iterator[str]]]
 _LATE = {"origin": "JFK", "departure_delay": {"gt": 600}}
 
 
+_FILTER_CALL = """\
+Flight.objects.list({"or": [{"airline": {"ilike": "%jet%"}},
+                            {"manufacturer": {"starts_with": "AIRBUS"}}],
+                     "departure_delay": {"between": [400, 1300]},
+                     "not": {"origin": "EWR"}},
+                    order_by=["departure_delay:desc", "time_hour"])"""
+
+_PAGE_CALL = """\
+Flight.objects.list({"carrier": "HA"}, ["time_hour:desc"],
+                    PaginationRequest(offset=40, limit=3))"""
+
+
 @cache
 def user() -> Any:
     """The person who does it all."""
@@ -240,17 +252,12 @@ CHAPTERS: tuple[tuple[str, tuple[Step, ...]], ...] = (
             ("Existing", 'Flight.objects.exists({"destination": "HNL", "origin": "LGA"})', existing),
             (
                 "Operators, nesting, several orderings",
-                'Flight.objects.list({"or": [{"airline": {"ilike": "%jet%"}},\n'
-                '                            {"manufacturer": {"starts_with": "AIRBUS"}}],\n'
-                '                     "departure_delay": {"between": [400, 1300]},\n'
-                '                     "not": {"origin": "EWR"}},\n'
-                '                    order_by=["departure_delay:desc", "time_hour"])',
+                _FILTER_CALL,
                 filtering,
             ),
             (
                 "A page and what it knows",
-                'Flight.objects.list({"carrier": "HA"}, ["time_hour:desc"],\n'
-                "                    PaginationRequest(offset=40, limit=3))",
+                _PAGE_CALL,
                 paging,
             ),
             (
