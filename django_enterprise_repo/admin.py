@@ -9,12 +9,14 @@ from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
+from django.db import router, transaction
 from django.db.models import ProtectedError, QuerySet, RestrictedError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from . import writing
 from .context import operation_context
 from .exceptions import StaleObjectError
 from .forms import VersionedModelForm
@@ -22,7 +24,6 @@ from .repository import Repository
 from .soft_delete import visibility
 from .soft_delete.markers import Marker, model_marker
 from .soft_delete.protection import refuse_protected
-from .writing.versions import version_field
 
 
 class DeletedListFilter(admin.SimpleListFilter):
@@ -71,23 +72,23 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     # Deleting and restoring.
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        actions: Any = super().get_actions(request)
-        if not self._marker():
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> Any:
+        # Django 6.1 tells where the actions are offered; before, there was one place.
+        where = () if action_location is None else (action_location,)
+        actions: Any = super().get_actions(request, *where)
+        if self._marker() is None:
             actions.pop("restore_selected", None)
         elif "delete_selected" in actions:
-            name = actions["delete_selected"][1]
-            description = _("Mark selected %(verbose_name_plural)s as deleted")
-            actions["delete_selected"] = (_mark_selected_as_deleted, name, description)
+            actions["delete_selected"] = self.get_action(_soft_delete_selected, *where)
         return actions
 
     @admin.action(description=_("Restore selected %(verbose_name_plural)s"), permissions=["restore"])
     def restore_selected(self, request: HttpRequest, queryset: Any) -> None:
-        with operation_context(user=request.user):
+        with transaction.atomic(using=router.db_for_write(self.model)), operation_context(user=request.user):
             deleted = list(queryset.only_deleted())
             count = queryset.restore_all(everything=True)
-        for entity in deleted:
-            self.log_change(request, entity, [{"changed": {"name": str(_("deletion")), "object": str(entity)}}])
+            for entity in deleted:
+                self.log_change(request, entity, [{"changed": {"name": str(_("deletion")), "object": str(entity)}}])
         message = ngettext("%(count)d row was restored.", "%(count)d rows were restored.", count) % {"count": count}
         self.message_user(request, message, messages.SUCCESS)
 
@@ -143,7 +144,7 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # Saving with the version that the form was opened with.
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if version_field(self.model) is not None:
+        if writing.versions.version_field(self.model) is not None:
             base = kwargs.get("form", self.form)
             if not issubclass(base, VersionedModelForm):
                 kwargs["form"] = type(base.__name__, (VersionedModelForm, base), {})
@@ -151,7 +152,7 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         fieldsets = super().get_fieldsets(request, obj)
-        if version_field(self.model) is None or any(
+        if writing.versions.version_field(self.model) is None or any(
             "held_version" in options["fields"] for _name, options in fieldsets
         ):
             return fieldsets
@@ -179,7 +180,8 @@ class RepositoryAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return model_marker(self.model)
 
 
-def _mark_selected_as_deleted(modeladmin: RepositoryAdmin, request: HttpRequest, queryset: Any) -> Any:
+@admin.action(description=_("Mark selected %(verbose_name_plural)s as deleted"), permissions=["delete"])
+def _soft_delete_selected(modeladmin: RepositoryAdmin, request: HttpRequest, queryset: Any) -> Any:
     """The bulk action: Django's confirmation page, then a soft delete that says what it did."""
     if not request.POST.get("post"):
         return _confirmation(modeladmin, request, queryset)
@@ -189,12 +191,17 @@ def _mark_selected_as_deleted(modeladmin: RepositoryAdmin, request: HttpRequest,
         raise PermissionDenied
     if protected:
         return _confirmation(modeladmin, request, queryset)
-    modeladmin.log_deletions(request, queryset)
-    modeladmin.delete_queryset(request, queryset)
+    with transaction.atomic(using=router.db_for_write(queryset.model)):
+        modeladmin.log_deletions(request, queryset)
+        modeladmin.delete_queryset(request, queryset)
     count = len(entities)
     message = ngettext("%(count)d row was marked as deleted.", "%(count)d rows were marked as deleted.", count)
     modeladmin.message_user(request, message % {"count": count}, messages.SUCCESS)
     return None
+
+
+# Django keys actions by this name, and so does whoever removes the action from an admin.
+_soft_delete_selected.__name__ = "delete_selected"
 
 
 def _confirmation(modeladmin: RepositoryAdmin, request: HttpRequest, queryset: Any) -> Any:

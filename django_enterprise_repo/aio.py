@@ -12,10 +12,10 @@ from asgiref.sync import sync_to_async
 from .pagination import Page, PaginationRequest
 from .results import DeletionResult
 from .types import Filters, Load, OrderBy, T
-from .verbs import ReadVerbs, WriteVerbs
+from .verbs import EntityVerbs, ReadVerbs, SetVerbs
 
 
-class AsyncVerbs(ReadVerbs[T], WriteVerbs[T]):
+class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T]):
     """Every verb and, with an ``a`` before its name, its twin for async code."""
 
     async def aget(self, *args: Any, **kwargs: Any) -> T:

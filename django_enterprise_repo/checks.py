@@ -12,9 +12,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models
 from django.db.models import CharField, ForeignObjectRel, Model, TextField
 
+from . import filtering
 from .auditing.history import has_history
 from .conf import KNOWN_SETTINGS
-from .filtering import resolve_policy
 from .models import RepositoryModel
 from .repository import Repository
 from .soft_delete.markers import can_be_soft_deleted, marker_of, model_marker
@@ -55,7 +55,7 @@ def check_repositories(app_configs: Sequence[Any] | None = None, **kwargs: Any) 
     problems: list[CheckMessage] = []
     for model, repository in _repositories(app_configs):
         try:
-            resolve_policy(model, repository.filters)
+            filtering.resolve_policy(model, repository.filters)
         except ImproperlyConfigured as error:
             problems.append(Error(str(error), obj=model, hint=DOCS, id="enterprise_repo.E004"))
         try:

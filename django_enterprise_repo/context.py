@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -19,8 +18,7 @@ from django.db.models import Model
 from .exceptions import InvalidArgument, InvalidArgumentType
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationContext:
+class OperationContext(NamedTuple):
     """What is known about the caller; a missing part is ``None``.
 
     ``user_id`` is a primary key or the user model's natural key.
@@ -66,7 +64,7 @@ def operation_context(
         given["reason"] = _text(reason, "reason")
     if correlation_id is not None:
         given["correlation_id"] = _text(correlation_id, "correlation_id")
-    context = replace(_current.get(), **given)
+    context = _current.get()._replace(**given)
     token = _current.set(context)
     try:
         yield context

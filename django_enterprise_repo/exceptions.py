@@ -7,8 +7,7 @@ kinds, models and declared field names, never the values of rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError
 
@@ -29,8 +28,7 @@ class EmptyPredicate(InvalidArgument):
     """A set write would touch every row of the repository and did not say ``everything=True``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One thing that is wrong with a filter, an ordering or a page request.
 
     ``path`` leads to it through the nested input (``("or", 1, "price", "gt")``), ``code`` is stable and

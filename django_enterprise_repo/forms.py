@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from .writing.versions import version_field
+from . import writing
 
 
 class VersionedModelForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -21,7 +21,7 @@ class VersionedModelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        column = version_field(type(self.instance))
+        column = writing.versions.version_field(type(self.instance))
         if column is None:
             raise TypeError(f"{self.instance._meta.label} is not a VersionedModel.")
         self._column = column

@@ -13,11 +13,11 @@ from django.conf import settings
 from django.db import models, router
 from django.utils.translation import gettext_lazy as _
 
+from . import writing
 from .exceptions import InvalidArgument
 from .repository import Repository
 from .results import DeletionResult
 from .soft_delete.markers import Marker, model_marker
-from .writing import entities, saving
 
 if TYPE_CHECKING:
     from typing import Self
@@ -48,7 +48,7 @@ class RepositoryModel(models.Model):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        saving.save_base(
+        writing.saving.save_base(
             self,
             super().save_base,
             raw=raw,
@@ -64,7 +64,7 @@ class RepositoryModel(models.Model):
         updated = super()._save_table(*args, **kwargs)  # type: ignore[misc]
         table = kwargs["cls"] if "cls" in kwargs else args[1]
         if table is self._meta.concrete_model:
-            saving.table_saved(self, updated)
+            writing.saving.table_saved(self, updated)
         return updated
 
     def _do_update(  # type: ignore[override]  # 5.2 gives no returning fields
@@ -83,7 +83,7 @@ class RepositoryModel(models.Model):
                 rows, using, pk_val, triples, update_fields, forced_update, *returning
             )
 
-        return saving.update_table(self, base_qs, {field: value for field, _, value in values}, send)
+        return writing.saving.update_table(self, base_qs, {field: value for field, _, value in values}, send)
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> DeletionResult:
         """Delete this row: softly where its model can, with one PROTECT check and no cascade yet.
@@ -92,14 +92,16 @@ class RepositoryModel(models.Model):
             ProtectedError, RestrictedError: living rows refer to it; nothing was written.
             StaleObjectError: the model is versioned and the row is not as it was read.
         """
-        return entities.delete(self, self._write_alias(using), self._marker(), keep_parents=keep_parents)
+        return writing.entities.delete(self, self._write_alias(using), self._marker(), keep_parents=keep_parents)
 
     delete.alters_data = True  # type: ignore[attr-defined]
     delete.takes_write_path = True  # type: ignore[attr-defined]
 
     def hard_delete(self, using: str | None = None, keep_parents: bool = False) -> DeletionResult:
         """Delete this row for good, with Django's cascade, whether or not it was soft-deleted before."""
-        return entities.delete(self, self._write_alias(using), self._marker(), hard=True, keep_parents=keep_parents)
+        return writing.entities.delete(
+            self, self._write_alias(using), self._marker(), hard=True, keep_parents=keep_parents
+        )
 
     hard_delete.alters_data = True  # type: ignore[attr-defined]
     hard_delete.takes_write_path = True  # type: ignore[attr-defined]
@@ -114,7 +116,7 @@ class RepositoryModel(models.Model):
         marker = self._marker()
         if marker is None:
             raise InvalidArgument(f"{self._meta.label} has no soft-delete marker, so nothing can be restored.")
-        return entities.restore(self, self._write_alias(using), marker)
+        return writing.entities.restore(self, self._write_alias(using), marker)
 
     restore.alters_data = True  # type: ignore[attr-defined]
 

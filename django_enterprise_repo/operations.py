@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime
 from threading import get_ident
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.db import connections
@@ -30,8 +29,7 @@ R = TypeVar("R")
 operation_finished = Signal()
 
 
-@dataclass(frozen=True, slots=True)
-class OperationSpec:
+class OperationSpec(NamedTuple):
     """What is about to run.
 
     Attributes:

@@ -10,7 +10,7 @@ from typing import Literal
 LOGIC_NAMES = frozenset({"and", "or", "not"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SoftDeletePolicy:
     """Which column says that a row is deleted.
 
@@ -59,7 +59,7 @@ class FilterField:
             raise ValueError(f"The operators of filter field {self.name!r} are a tuple of names.")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilterPolicy:
     """Which names dict filters and orderings may use, and how much of everything.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
 
+from . import writing
 from .aio import AsyncVerbs
 from .auditing.history import has_history
 from .operations import Attempt, OperationSpec, run
@@ -17,8 +18,9 @@ from .results import DeletionResult
 from .types import T
 from .verbs import Policies
 from .verbs.rows import Rows
-from .writing import bulk, path, sets
-from .writing.change import Call, Change
+
+if TYPE_CHECKING:
+    from .writing.change import Change
 
 R = TypeVar("R")
 
@@ -79,10 +81,10 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
         # part of it, so the scope must not stay open while a row is handed out.
         rows = super()._iterator(*args)  # type: ignore[misc]
         end = object()
-        row = self._reading("iterate", lambda: next(rows, end))
-        while row is not end:
-            yield row
-            row = next(rows, end)
+        first = self._reading("iterate", lambda: next(rows, end))
+        if first is not end:
+            yield first
+            yield from rows
 
     async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[Any]:
         """Django's ``aiterator``, with the query sent inside the operation scope."""
@@ -95,14 +97,15 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
     def chunked_by_key(self, chunk_size: int) -> Iterator[T]:
         """The rows in the order of their key, one statement a chunk: for drivers that fetch whole results."""
         rows: Any = self.rows().order_by("pk")
-        last: T | None = None
+        page = rows
         while True:
-            page = rows if last is None else rows.filter(pk__gt=last.pk)
-            chunk = list(page[:chunk_size])
-            yield from chunk
-            if len(chunk) < chunk_size:
+            found, row = 0, None
+            for row in page[:chunk_size].iterator(chunk_size):
+                found += 1
+                yield row
+            if row is None or found < chunk_size:
                 return
-            last = chunk[-1]
+            page = rows.filter(pk__gt=row.pk)
 
     def count(self, *args: Any, **kwargs: Any) -> int:
         if args or kwargs:
@@ -149,11 +152,13 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
         update_fields: Collection[str] | None = None,
         unique_fields: Collection[str] | None = None,
     ) -> list[T]:
-        bulk.refuse_conflict_options(self.model, ignore_conflicts=ignore_conflicts, update_conflicts=update_conflicts)
+        writing.bulk.refuse_conflict_options(
+            self.model, ignore_conflicts=ignore_conflicts, update_conflicts=update_conflicts
+        )
         if has_history(self.model):
             return self.add_all(objs, batch_size, using=self._write_alias(None))
         django = super().bulk_create  # type: ignore[misc]
-        send = Call(
+        send = writing.change.Call(
             lambda: django(
                 objs,
                 batch_size=batch_size,
@@ -163,25 +168,25 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
                 unique_fields=unique_fields,
             )
         )
-        return self._writing("bulk_create", lambda attempt: path.execute(self._change("+", attempt), send))
+        return self._writing("bulk_create", lambda attempt: writing.path.execute(self._change("+", attempt), send))
 
     def bulk_update(self, objs: Iterable[T], fields: Sequence[str], batch_size: int | None = None) -> int:
         django = super().bulk_update  # type: ignore[misc]
         entities = list(objs)
         return self._writing(
             "bulk_update",
-            lambda attempt: bulk.update_all(
+            lambda attempt: writing.bulk.update_all(
                 entities, fields, self.model, self.db, lambda: django(entities, fields, batch_size), attempt
             ),
         )
 
     def _update_rows(self, **fields: Any) -> int:
         self._refuse_unwritable("update")
-        values = sets.columns(self.model, fields)
-        if values is None or not (path.concerns_of(self.model) or has_history(self.model)):
+        values = writing.sets.columns(self.model, fields)
+        if values is None or not (writing.path.concerns_of(self.model) or has_history(self.model)):
             # Nothing of ours is active, or a name only Django can refuse.
             return self._writing("update", lambda attempt: self.send_update(**fields))
-        count = self._writing("update", lambda attempt: sets.update(self._chain(), values, attempt))
+        count = self._writing("update", lambda attempt: writing.sets.update(self._chain(), values, attempt))
         self._result_cache = None
         return count
 
@@ -189,11 +194,11 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
         self._refuse_unwritable("delete")
         marker = self._marker()
         if marker is None:
-            result = self._writing("delete", lambda attempt: sets.hard_delete(self, attempt))
+            result = self._writing("delete", lambda attempt: writing.sets.hard_delete(self, attempt))
         else:
             rows = self._chain()
             rows.query.clear_ordering(force=True)
-            result = self._writing("delete", lambda attempt: sets.soft_delete_result(rows, marker, attempt))
+            result = self._writing("delete", lambda attempt: writing.sets.soft_delete_result(rows, marker, attempt))
         self._result_cache = None
         return result
 
@@ -223,7 +228,7 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
                 raise TypeError("Cannot call delete() after .values() or .values_list()")
 
     def _change(self, kind: Literal["+", "~", "-"], attempt: Attempt) -> Change:
-        return Change(operation=attempt.operation, model=self.model, alias=self.db, kind=kind)
+        return writing.change.Change(operation=attempt.operation, model=self.model, alias=self.db, kind=kind)
 
     def _reading(self, name: str, call: Callable[[], R]) -> R:
         spec = OperationSpec(name, self.model, self.db, "read", retry_safe=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Model, Q
 from django.db.models.fields.json import KT
@@ -18,8 +17,7 @@ from .lookups import ILIKE, LIKE, ILike, Like
 from .operators import LOOKUPS
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
+class Filter(NamedTuple):
     """A dict filter that was found good.
 
     Attributes:
@@ -29,7 +27,7 @@ class Filter:
 
     shape: Shape
     values: tuple[Any, ...]
-    policy: ResolvedPolicy = field(compare=False, repr=False)
+    policy: ResolvedPolicy
 
     @property
     def is_empty(self) -> bool:
@@ -38,7 +36,8 @@ class Filter:
 
     def q(self) -> Q:
         """The condition, with names that only the policy can have put there."""
-        return _condition(self.shape, iter(self.values), self.policy.fields)
+        condition = _condition(self.shape, iter(self.values), self.policy.fields)
+        return condition if isinstance(condition, Q) else Q(condition)
 
 
 def compile_filter(model: type[Model], policy: FilterPolicy, filters: Any) -> Filter:
@@ -58,28 +57,38 @@ def compile_filter(model: type[Model], policy: FilterPolicy, filters: Any) -> Fi
     return Filter(shape, tuple(reader.values), resolved)
 
 
-def _condition(shape: Shape, values: Iterator[Any], fields: Mapping[str, ResolvedField]) -> Q:
+# A plain comparison stays a pair of lookup and value: the ORM takes it as it is, and a Q around each would cost it a
+# recursion.
+Condition = Q | tuple[str, Any]
+
+
+def _condition(shape: Shape, values: Iterator[Any], fields: Mapping[str, ResolvedField]) -> Condition:
     kind, *rest = shape
     if kind == "is":
         name, operator = rest
         return _leaf(fields[name], operator, next(values))
     if kind == "not":
-        return ~_condition(rest[0], values, fields)
+        return _negated(_condition(rest[0], values, fields))
     children: list[Any] = [_condition(child, values, fields) for child in rest]
     return Q.create(children, connector=Q.OR if kind == "or" else Q.AND)
 
 
-def _leaf(column: ResolvedField, operator: str, value: Any) -> Q:
-    lookup, negated, render = LOOKUPS[operator]
+def _leaf(column: ResolvedField, operator: str, value: Any) -> Condition:
+    lookup, is_negative, render = LOOKUPS[operator]
     if render is not None:
         value = render(value)
+    condition: Condition
     if column.json:
         condition = _json_leaf(column.path, lookup, value)
     elif lookup == "exact":
-        condition = Q((column.path, value))
+        condition = (column.path, value)
     else:
-        condition = Q((f"{column.path}__{lookup}", value))
-    return ~condition if negated else condition
+        condition = (f"{column.path}__{lookup}", value)
+    return _negated(condition) if is_negative else condition
+
+
+def _negated(condition: Condition) -> Q:
+    return ~condition if isinstance(condition, Q) else ~Q(condition)
 
 
 def _json_leaf(path: str, lookup: str, value: Any) -> Q:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
@@ -20,8 +19,7 @@ _JSON_STEP = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _ALWAYS_SENSITIVE = frozenset({"password"})
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedField:
+class ResolvedField(NamedTuple):
     """A public name and what is behind it.
 
     Attributes:
@@ -47,8 +45,7 @@ class ResolvedField:
     places: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedPolicy:
+class ResolvedPolicy(NamedTuple):
     """A policy made ready for one model."""
 
     model: type[Model]
@@ -56,6 +53,8 @@ class ResolvedPolicy:
     fields: Mapping[str, ResolvedField]
 
 
+# Policies are few, but each unpickled queryset brings a copy of its own.
+_MOST_POLICIES = 100
 _resolved: WeakKeyDictionary[type[Model], dict[int, ResolvedPolicy]] = WeakKeyDictionary()
 
 
@@ -70,6 +69,8 @@ def resolve_policy(model: type[Model], policy: FilterPolicy) -> ResolvedPolicy:
     by_policy = _resolved.setdefault(model, {})
     found = by_policy.get(id(policy))
     if found is None:
+        if len(by_policy) >= _MOST_POLICIES:
+            by_policy.clear()
         fields = {field.name: field for field in _resolve(model, policy)}
         found = by_policy[id(policy)] = ResolvedPolicy(model, policy, fields)
     return found

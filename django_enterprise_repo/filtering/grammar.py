@@ -13,7 +13,7 @@ from .coercion import Refused
 from .fields import ResolvedField, ResolvedPolicy
 from .operators import PATTERNS, TEXT, exact_decimal
 from .patterns import PatternError, parse_pattern, wildcards
-from .problems import Path, Problems, echo, step, unknown_field
+from .problems import Path, Problems, echo, unknown_field
 
 #: ``("and" | "or", children…)``, ``("not", child)`` or ``("is", name, operator)``.
 Shape = tuple[Any, ...]
@@ -53,7 +53,7 @@ class Reader:
             elif name == "not":
                 children.append(self._negation(value, (*path, name), depth))
             else:
-                children.extend(self._conditions_on(name, value, (*path, step(name))))
+                children.extend(self._conditions_on(name, value, (*path, name)))
         return children[0] if len(children) == 1 else ("and", *children)
 
     def _group(self, name: str, value: Any, path: Path, depth: int) -> Shape:
@@ -99,7 +99,8 @@ class Reader:
         for operator, operand in value.items():
             if self.problems.is_full:
                 break
-            shapes.extend(self._condition(field, operator, operand, (*path, step(operator))))
+            shown = operator if isinstance(operator, str) else type(operator).__name__
+            shapes.extend(self._condition(field, operator, operand, (*path, shown)))
         return shapes
 
     def _condition(self, field: ResolvedField, operator: Any, operand: Any, path: Path) -> list[Shape]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import F, Model
 from django.db.models.expressions import OrderBy
@@ -11,14 +10,13 @@ from django.db.models.expressions import OrderBy
 from ..exceptions import InvalidOrdering
 from ..policies import FilterPolicy
 from .fields import resolve_policy
-from .problems import Problems, echo, step, unknown_field
+from .problems import Problems, echo, unknown_field
 
 _DIRECTIONS = ("asc", "desc")
 _NULLS = ("nulls_first", "nulls_last")
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """One term of an ordering.
 
     Attributes:
@@ -41,8 +39,7 @@ class Term:
         return kind(F(self.path), descending=self.descending, **placement)
 
 
-@dataclass(frozen=True, slots=True)
-class Ordering:
+class Ordering(NamedTuple):
     """A whole ordering; its last term is the primary key, so that no two rows tie."""
 
     terms: tuple[Term, ...]
@@ -92,7 +89,7 @@ def compile_ordering(model: type[Model], policy: FilterPolicy, order_by: Any) ->
         if term is None:
             continue
         if any(term.path == earlier.path for earlier in terms):
-            problems.report((position, step(text)), "duplicate", "the same column orders twice")
+            problems.report((position, text), "duplicate", "the same column orders twice")
         terms.append(term)
     if problems:
         raise InvalidOrdering(problems)
@@ -100,10 +97,10 @@ def compile_ordering(model: type[Model], policy: FilterPolicy, order_by: Any) ->
 
 
 def _term(text: Any, position: int, fields: Any, problems: Problems) -> Term | None:
-    path = (position, step(text))
     if not isinstance(text, str):
         problems.report((position,), "invalid_ordering", f"terms are text, not {type(text).__name__}")
         return None
+    path = (position, text)
     name, *modifiers = text.split(":")
     field = fields.get(name)
     if field is None or not field.sortable:

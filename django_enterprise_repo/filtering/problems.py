@@ -22,8 +22,9 @@ class Problems(list[Problem]):
         return len(self) >= _MOST
 
     def report(self, path: Path, code: str, message: str) -> None:
+        """Add a problem; names of the path may be as the client wrote them."""
         if not self.is_full:
-            self.append(Problem(path, code, message))
+            self.append(Problem(tuple(step if isinstance(step, int) else _shown(step) for step in path), code, message))
 
 
 def echo(text: Any) -> str:
@@ -33,9 +34,8 @@ def echo(text: Any) -> str:
     return repr(text if len(text) <= _LONGEST_ECHO else text[: _LONGEST_ECHO - 1] + "…")
 
 
-def step(text: Any) -> str:
-    """A client's name as a step of a problem's path."""
-    return echo(text)[1:-1] if isinstance(text, str) else f"<{type(text).__name__}>"
+def _shown(name: str) -> str:
+    return echo(name)[1:-1]
 
 
 def unknown_field(text: Any) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 from django.contrib.auth import get_user_model
@@ -17,8 +16,7 @@ from ..policies import SoftDeletePolicy
 SoftDeleteSetting = SoftDeletePolicy | Literal["deleted_at", "auto"] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(NamedTuple):
     """The columns of a soft delete on one model.
 
     ``deleted_by`` and ``deletion_id`` are ``None`` where the model has no such column.

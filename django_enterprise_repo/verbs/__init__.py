@@ -1,7 +1,8 @@
 """The verbs, written once for repositories and querysets alike."""
 
+from .entities import EntityVerbs
 from .reading import ReadVerbs
 from .rows import Policies
-from .writing import WriteVerbs
+from .sets import SetVerbs
 
-__all__ = ["Policies", "ReadVerbs", "WriteVerbs"]
+__all__ = ["EntityVerbs", "Policies", "ReadVerbs", "SetVerbs"]

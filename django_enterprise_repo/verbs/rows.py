@@ -5,15 +5,13 @@ from __future__ import annotations
 import builtins
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from django.db import router
 from django.db.models import Model, Prefetch, Q
 
-from .. import scoping
+from .. import filtering, scoping
 from ..exceptions import InvalidArgument, InvalidArgumentType
-from ..filtering import compile_filter, compile_ordering
 from ..loading import load_related
 from ..policies import FilterPolicy
 from ..soft_delete import visibility
@@ -27,8 +25,7 @@ if TYPE_CHECKING:
 _OPEN = FilterPolicy()
 
 
-@dataclass(frozen=True, slots=True)
-class Policies:
+class Policies(NamedTuple):
     """What a queryset keeps of the repository it came from. Picklable, unlike a related manager's class."""
 
     filters: FilterPolicy = _OPEN
@@ -77,7 +74,7 @@ class Rows(_Subscriptable[T]):
             InvalidFilter: with every problem of the filter and the path to it.
         """
         rows = self.rows()
-        compiled = compile_filter(self.model, self._own_policies().filters, filters)
+        compiled = filtering.compile_filter(self.model, self._own_policies().filters, filters)
         return rows if compiled.is_empty else rows.filter(compiled.q())
 
     def sort_by(self, *order_by: str) -> RepositoryQuerySet[T]:
@@ -86,7 +83,7 @@ class Rows(_Subscriptable[T]):
         Raises:
             InvalidOrdering: with every problem of the ordering.
         """
-        ordering = compile_ordering(self.model, self._own_policies().filters, order_by)
+        ordering = filtering.compile_ordering(self.model, self._own_policies().filters, order_by)
         return self.rows().order_by(*ordering.expressions())
 
     def load(self, *paths: str | Prefetch[Any]) -> RepositoryQuerySet[T]:
@@ -140,7 +137,7 @@ class Rows(_Subscriptable[T]):
             return rows if "pk" in explicit or "-pk" in explicit else rows.order_by(*explicit, "pk")
         if isinstance(order_by, str):
             raise InvalidArgumentType(f"order_by= takes a sequence of terms; write [{order_by!r}].")
-        ordering = compile_ordering(self.model, self._own_policies().filters, order_by)
+        ordering = filtering.compile_ordering(self.model, self._own_policies().filters, order_by)
         return rows.order_by(*ordering.expressions())
 
     def _read_alias(self, using: str | None) -> str:

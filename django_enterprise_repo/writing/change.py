@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from django.db.models import Field, Model, Q, QuerySet
 
@@ -27,8 +26,7 @@ class Rows(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(NamedTuple):
     """One change of one model on one database.
 
     Attributes:
@@ -65,8 +63,7 @@ class Statement(Protocol):
 S = TypeVar("S", bound=Statement)
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """An UPDATE that concerns may still narrow or extend before it is sent.
 
     Attributes:
@@ -84,16 +81,16 @@ class Update:
     reached: tuple[Callable[[], None], ...] = ()
 
     def where(self, *conditions: Q, **equals: Any) -> Update:
-        return replace(self, rows=self.rows.filter(*conditions, **equals))
+        return self._replace(rows=self.rows.filter(*conditions, **equals))
 
     def assign(self, values: Mapping[Field[Any, Any], Any]) -> Update:
-        return replace(self, values={**self.values, **values})
+        return self._replace(values={**self.values, **values})
 
     def on_miss(self, react: Callable[[], None]) -> Update:
-        return replace(self, missed=(*self.missed, react))
+        return self._replace(missed=(*self.missed, react))
 
     def on_reach(self, react: Callable[[], None]) -> Update:
-        return replace(self, reached=(*self.reached, react))
+        return self._replace(reached=(*self.reached, react))
 
     def send(self) -> Any:
         result = self.sender(self.rows, self.values)
@@ -102,8 +99,7 @@ class Update:
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A statement that is Django's own business: an insert, a bulk insert, a collector's deletes."""
 
     sender: Callable[[], Any]

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from django.db.models import Model
 
@@ -18,8 +17,7 @@ from ..soft_delete.markers import Marker
 from .change import Change, Intent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
+class Pending(NamedTuple):
     """Told by a verb to the next save of the entity.
 
     Attributes:
