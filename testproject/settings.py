@@ -19,6 +19,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "simple_history",
     "django_enterprise_repo",
+    "testproject.catalog",
     "testproject.flights",
     "testproject.shop",
 ]
@@ -53,7 +54,7 @@ WSGI_APPLICATION = "testproject.wsgi.application"
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": BASE_DIR / ".cache" / "testproject.sqlite3",
+        "NAME": BASE_DIR / "testproject.sqlite3",
     },
 }
 

@@ -20,12 +20,14 @@ class Service:
         variable: the environment variable with its URL.
         default: the URL when the variable is not set.
         driver: the Python package without which it cannot be used.
+        remedy: what to do when the driver is missing.
     """
 
     name: str
     variable: str
     default: str
     driver: str
+    remedy: str
 
     @property
     def url(self) -> str:
@@ -34,7 +36,7 @@ class Service:
     def missing(self) -> str | None:
         """Why it cannot be used, ``None`` when it can."""
         if find_spec(self.driver) is None:
-            return f"the Python package {self.driver} is not installed"
+            return f"the Python package {self.driver} is not installed; {self.remedy}"
         parts = urlsplit(self.url)
         try:
             with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 0), timeout=_TIMEOUT):
@@ -43,8 +45,26 @@ class Service:
             return f"no answer from {parts.hostname}:{parts.port} ({error})"
 
 
-POSTGRES = Service("postgres", "REPO_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/postgres", "psycopg")
-MARIADB = Service("mariadb", "REPO_MARIADB_URL", "mysql://root@127.0.0.1:3306/test", "MySQLdb")
-REDIS = Service("redis", "REPO_REDIS_URL", "redis://127.0.0.1:6379/0", "django_redis")
+POSTGRES = Service(
+    "postgres",
+    "REPO_POSTGRES_URL",
+    "postgres://postgres@127.0.0.1:5432/postgres",
+    driver="psycopg",
+    remedy="pip install 'psycopg[binary]'",
+)
+MARIADB = Service(
+    "mariadb",
+    "REPO_MARIADB_URL",
+    "mysql://root@127.0.0.1:3306/test",
+    driver="MySQLdb",
+    remedy="mysqlclient could not be built, see mysqlclient.log in the virtual environment",
+)
+REDIS = Service(
+    "redis",
+    "REPO_REDIS_URL",
+    "redis://127.0.0.1:6379/0",
+    driver="django_redis",
+    remedy="pip install django-redis",
+)
 
 SERVICES = (POSTGRES, MARIADB, REDIS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import dj_database_url
@@ -16,7 +18,7 @@ REPO_DATABASE = os.environ.get("REPO_DATABASE", "sqlite")
 
 def _databases() -> dict[str, Any]:
     if REPO_DATABASE == "sqlite":
-        common: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+        common: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "unused"}
     elif REPO_DATABASE == "postgres":
         common = dict(dj_database_url.parse(POSTGRES.url))
     elif REPO_DATABASE == "mariadb":
@@ -24,16 +26,14 @@ def _databases() -> dict[str, Any]:
         common["OPTIONS"] = {"charset": "utf8mb4"}
     else:
         raise ValueError(f"REPO_DATABASE={REPO_DATABASE!r} is none of sqlite, postgres, mariadb.")
-    if REPO_DATABASE == "sqlite":
-        return {"default": common, "other": dict(common)}
-    return {
-        alias: {**common, "TEST": {"NAME": f"test_enterprise_repo_{alias}", **_charset()}}
-        for alias in ("default", "other")
-    }
+    return {alias: {**common, "TEST": _test_database(alias)} for alias in ("default", "other")}
 
 
-def _charset() -> dict[str, str]:
-    return {"CHARSET": "utf8mb4"} if REPO_DATABASE == "mariadb" else {}
+def _test_database(alias: str) -> dict[str, str]:
+    name = f"test_enterprise_repo_{alias}"
+    if REPO_DATABASE == "sqlite":  # in a file: Django never closes a thread's connection to a database in memory
+        return {"NAME": str(Path(tempfile.gettempdir(), f"{name}_{os.getpid()}.sqlite3"))}
+    return {"NAME": name, "CHARSET": "utf8mb4"} if REPO_DATABASE == "mariadb" else {"NAME": name}
 
 
 DATABASES = _databases()

@@ -40,7 +40,7 @@ class Outcome:
 
 def main(arguments: list[str]) -> int:
     missing = {service.name: why for service in SERVICES if (why := service.missing())}
-    runs = [run("sqlite", ["tests"], arguments)]
+    runs = [run("sqlite", ["tests/unit", "tests/db"], arguments)]
     runs += [run(s.name, ["tests/db"], arguments) for s in (POSTGRES, MARIADB) if s.name not in missing]
     summarise(runs, missing)
     required = os.environ.get("REPO_REQUIRE_SERVICES") == "1"

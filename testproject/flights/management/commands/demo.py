@@ -36,6 +36,7 @@ class Command(BaseCommand):
         )
         report.chapter("Importing, in one transaction")
         import_everything(report, console, options["limit"])
+        user.cache_clear()  # an earlier run had another database
         user()
         for title, steps in CHAPTERS:
             report.chapter(title)

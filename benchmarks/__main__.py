@@ -1,0 +1,170 @@
+"""Measure the repository against what one would write by hand.
+
+    python -m benchmarks [--database sqlite|postgres|mariadb] [--only WORD] [--json]
+
+Without ``--database`` every one that answers is measured, each in a process of its own. Times depend on the machine, so
+only their ratios are compared, with targets that are never asserted in tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tests.services import MARIADB, POSTGRES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--database", choices=("sqlite", "postgres", "mariadb"))
+    parser.add_argument("--only", default="", help="measure only what has this in its name")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    options = parser.parse_args()
+    if options.database is None:
+        figures = measure_everywhere(options.only)
+    else:
+        os.environ["REPO_DATABASE"] = options.database
+        os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+        figures = measure_here(options.database, options.only)
+    if options.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        show(figures)
+    return 0
+
+
+def measure_everywhere(only: str) -> dict[str, list[Any]]:
+    from . import startup
+
+    figures: dict[str, list[Any]] = {"ratios": [], "memory": []}
+    if only in startup.NAME:
+        progress(startup.NAME)
+        figures["ratios"].append(asdict(startup.measure()))
+        if only:
+            return figures
+    for database in ("sqlite", *(service.name for service in (POSTGRES, MARIADB) if service.missing() is None)):
+        progress(f"{database}: making a database with every flight")
+        command = [sys.executable, "-m", "benchmarks", "--database", database, "--only", only, "--json"]
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+        for kind, found in json.loads(done.stdout).items():
+            figures[kind] += found
+    return figures
+
+
+def measure_here(database: str, only: str) -> dict[str, list[Any]]:
+    import django
+
+    django.setup()
+    from . import memory, reading, writing
+    from .measuring import compare
+
+    figures: dict[str, list[Any]] = {"ratios": [], "memory": []}
+
+    def measure(pairs: Iterator[Any]) -> None:
+        for pair in pairs:
+            if only in pair.name:
+                progress(f"{database}: {pair.name}")
+                figures["ratios"].append(asdict(compare(pair, database)))
+
+    with a_database():
+        load_all_but_flights()
+        measure(writing.pairs())
+        load_flights()
+        measure(reading.pairs())
+        if only in "memory":
+            figures["memory"].append({"database": database, "megabytes": memory.measure(), "target": memory.TARGET})
+    return figures
+
+
+@contextmanager
+def a_database() -> Iterator[None]:
+    """A database of the benchmarks' own, gone afterwards."""
+    from django.db import connection
+
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    name = connection.settings_dict["NAME"]
+    connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    try:
+        yield
+    finally:
+        connection.creation.destroy_test_db(name, verbosity=0)
+
+
+def load_all_but_flights() -> None:
+    from testproject.flights import loading
+    from testproject.flights.models import Airline, Airport, Plane
+
+    Airline.objects.add_all(loading.airlines())
+    Airport.objects.add_all(loading.airports())
+    Plane.objects.add_all(loading.planes())
+
+
+def load_flights() -> None:
+    from django.db import connection, transaction
+
+    from testproject.flights import loading
+    from testproject.flights.demo.importing import chunks
+    from testproject.flights.models import Airport, Flight, Plane
+
+    airports = set(Airport.objects.values_list("pk", flat=True))
+    planes = set(Plane.objects.values_list("pk", flat=True))
+    with transaction.atomic():
+        for chunk in chunks(loading.flights(planes, airports)):
+            Flight.objects.add_all(chunk)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE TABLE flights_flight" if connection.vendor == "mysql" else "ANALYZE")
+
+
+def progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def show(figures: dict[str, list[Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=118, highlight=False)
+    table = Table(title="Time, as a ratio to the same by hand")
+    for heading in ("what", "database", "ratio", "middle half", "±", "target", "ours", "by hand", "rounds"):
+        table.add_column(heading, justify="left" if heading in ("what", "database") else "right")
+    for row in figures["ratios"]:
+        holds = row["ratio"] <= row["target"]
+        table.add_row(
+            row["name"],
+            row["database"],
+            f"[{'green' if holds else 'red'}]{row['ratio']:.3f}[/]",
+            f"{row['low']:.3f} – {row['high']:.3f}",
+            f"{row['standard_error']:.3f}",
+            f"≤ {row['target']:.2f}",
+            duration(row["ours"]),
+            duration(row["theirs"]),
+            str(row["rounds"]),
+        )
+    console.print(table)
+    if figures["memory"]:
+        table = Table(title="Most resident memory while every flight is streamed")
+        for heading in ("database", "MB", "target"):
+            table.add_column(heading, justify="left" if heading == "database" else "right")
+        for row in figures["memory"]:
+            table.add_row(row["database"], f"{row['megabytes']:.0f}", f"< {row['target']}")
+        console.print(table)
+
+
+def duration(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f} µs"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

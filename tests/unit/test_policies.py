@@ -1,0 +1,40 @@
+"""A policy with a wrong value is refused where it is written."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from django_enterprise_repo import FilterField, FilterPolicy, SoftDeletePolicy
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FilterField(""),
+        lambda: FilterField("and"),
+        lambda: FilterField("a:b"),
+        lambda: FilterField("a", type=list),
+        lambda: FilterField("a", operators="eq"),
+        lambda: FilterPolicy(fields=["a"]),
+        lambda: FilterPolicy(fields=(1,)),
+        lambda: FilterPolicy(fields=("a", FilterField("a"))),
+        lambda: FilterPolicy(ordering="a"),
+        lambda: FilterPolicy(max_depth=0),
+        lambda: FilterPolicy(max_list=True),
+        lambda: FilterPolicy(max_offset=-1),
+        lambda: SoftDeletePolicy(field="a", marker="moon"),
+    ],
+)
+def test_nonsense_is_refused(make):
+    with pytest.raises(ValueError, match=r"\w"):
+        make()
+
+
+def test_policies_are_values():
+    policy = FilterPolicy(fields=("a", FilterField("b", path="c__d")), max_limit=None)
+
+    assert pickle.loads(pickle.dumps(policy)) == policy
+    assert hash(policy) == hash(pickle.loads(pickle.dumps(policy)))
+    assert [field.name for field in policy.declared()] == ["a", "b"]
