@@ -36,8 +36,7 @@ layers: $(STAMP)
 	$(BIN)/lint-imports
 
 docs: $(STAMP)
-	$(BIN)/python -m pytest -q -p no:randomly docs README.md
-	$(BIN)/python -m pytest -q -p no:randomly docs/tutorial --wheel
+	$(BIN)/python -m pytest -q tests/docs
 	$(BIN)/sphinx-build -q -W -n -b html docs docs/_build/html
 
 bench: $(STAMP) ## Measure against what one would write by hand
