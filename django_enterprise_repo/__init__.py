@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .auditing.trail import AuditTrail
     from .context import OperationContext, current_context, operation_context
     from .models import RepositoryModel, SoftDeleteModel, VersionedModel
     from .operations import Operation, operation_finished
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .results import DeletionResult
 
 _HOMES = {
+    "AuditTrail": "auditing.trail",
     "DeletionResult": "results",
     "FilterField": "policies",
     "FilterPolicy": "policies",
@@ -41,6 +43,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditTrail",
     "DeletionResult",
     "FilterField",
     "FilterPolicy",

@@ -13,7 +13,7 @@ from django.db import connections, models
 from django.db.models import CharField, ForeignObjectRel, Model, TextField
 
 from . import filtering
-from .auditing.history import has_history
+from .auditing.tables import has_history
 from .conf import KNOWN_SETTINGS
 from .models import RepositoryModel
 from .repository import Repository

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 
 def page_limit() -> int:
@@ -14,8 +16,41 @@ def page_limit() -> int:
     return limit
 
 
+def correlation_header() -> str:
+    """The request and response header that carries the correlation id: ``CORRELATION_HEADER``, ``X-Request-ID``."""
+    header: str = _setting("CORRELATION_HEADER", "X-Request-ID")
+    return header
+
+
+def get_user() -> Callable[[Any], Any]:
+    """How the acting user of a request is found: ``GET_USER``, a function or its dotted path; ``request.user``."""
+    found = _setting("GET_USER", None)
+    if found is None:
+        return _user_of
+    function: Callable[[Any], Any] = import_string(found) if isinstance(found, str) else found
+    return function
+
+
+def _user_of(request: Any) -> Any:
+    return getattr(request, "user", None)
+
+
 def _setting(name: str, default: Any) -> Any:
     return getattr(settings, "ENTERPRISE_REPO", {}).get(name, default)
+
+
+def _header_name(value: Any) -> str | None:
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9-]{1,64}", value, re.ASCII):
+        return None
+    return "is not the name of a header"
+
+
+def _function(value: Any) -> str | None:
+    try:
+        found = import_string(value) if isinstance(value, str) else value
+    except ImportError:
+        return "cannot be imported"
+    return None if callable(found) else "is not a function or the dotted path of one"
 
 
 def _positive_int(value: Any) -> str | None:
@@ -24,5 +59,7 @@ def _positive_int(value: Any) -> str | None:
 
 #: What may be set, and what says that a value is wrong.
 KNOWN_SETTINGS: Mapping[str, Callable[[Any], str | None]] = {
+    "CORRELATION_HEADER": _header_name,
+    "GET_USER": _function,
     "PAGE_LIMIT": _positive_int,
 }

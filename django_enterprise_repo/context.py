@@ -1,33 +1,45 @@
 """Who acts, why, and on behalf of which request.
 
 The values live in a context variable, so they follow ``await``, ``sync_to_async`` and nested calls, and end
-with the ``with`` block. A verb's own ``user=``, ``user_id=`` and ``reason=`` open such a block around it.
+with their block. A verb's own ``user=``, ``user_id=`` and ``reason=`` open such a block around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.utils.functional import LazyObject, empty
 
 from .exceptions import InvalidArgument, InvalidArgumentType
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-class OperationContext(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class OperationContext:
     """What is known about the caller; a missing part is ``None``.
 
-    ``user_id`` is a primary key or the user model's natural key.
+    Attributes:
+        user: a user, or a lazy object that stands for one until somebody asks.
+        user_id: a user's primary key, or the user model's natural key.
+        reason: why, in words for people.
+        correlation_id: ties together what one request caused.
     """
 
-    user: Model | None = None
+    user: Any = None
     user_id: Any = None
     reason: str | None = None
     correlation_id: str | None = None
+    # Users that were looked up for user_id, by database alias: once a context, however many rows it changes.
+    _found: dict[str, Model] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
 _NOBODY = OperationContext()
@@ -39,44 +51,100 @@ def current_context() -> OperationContext:
     return _current.get()
 
 
-@contextmanager
-def operation_context(
-    *,
-    user: Any = None,
-    user_id: Any = None,
-    reason: str | None = None,
-    correlation_id: str | None = None,
-) -> Iterator[OperationContext]:
+class operation_context:  # noqa: N801  # used like a function, as the context managers of the standard library
     """Attribute every change inside the block; parts that are not given stay as they were outside.
+
+    Works in ``with`` and ``async with``, and as a decorator of functions and coroutines. A new thread starts without
+    a context: hand it on as ``operation_context(current_context())``.
+
+    Args:
+        context: a context to start from, in the place of the one outside.
+        user: a saved user, an anonymous one (who stands for nobody), or a lazy stand-in for either.
+        user_id: a user's primary key or natural key, in the place of ``user``.
+        reason: why, of any length.
+        correlation_id: ties the changes to a request.
 
     Raises:
         InvalidArgument: both ``user`` and ``user_id`` were given, or the user has no primary key.
-        InvalidArgumentType: ``user`` is not a model instance, or ``reason`` is not text.
+        InvalidArgumentType: ``user`` is not a user, or another part is not text.
     """
-    given: dict[str, Any] = {}
-    if user is not None and user_id is not None:
-        raise InvalidArgument("Give either user= or user_id=, not both.")
-    if user is not None:
-        given.update(user=_known(user), user_id=None)
-    if user_id is not None:
-        given.update(user=None, user_id=user_id)
-    if reason is not None:
-        given["reason"] = _text(reason, "reason")
-    if correlation_id is not None:
-        given["correlation_id"] = _text(correlation_id, "correlation_id")
-    context = _current.get()._replace(**given)
-    token = _current.set(context)
-    try:
-        yield context
-    finally:
-        _current.reset(token)
+
+    def __init__(
+        self,
+        context: OperationContext | None = None,
+        /,
+        *,
+        user: Any = None,
+        user_id: Any = None,
+        reason: str | None = None,
+        correlation_id: str | None = None,
+    ) -> None:
+        given: dict[str, Any] = {}
+        if user is not None and user_id is not None:
+            raise InvalidArgument("Give either user= or user_id=, not both.")
+        if user is not None:
+            given.update(user=_acceptable(user), user_id=None)
+        if user_id is not None:
+            given.update(user=None, user_id=user_id)
+        if reason is not None:
+            given["reason"] = _text(reason, "reason")
+        if correlation_id is not None:
+            given["correlation_id"] = _text(correlation_id, "correlation_id")
+        if context is not None and not isinstance(context, OperationContext):
+            raise InvalidArgumentType(f"operation_context() takes an OperationContext, not {type(context).__name__}.")
+        self._base = context
+        self._given = given
+        self._token: Token[OperationContext] | None = None
+
+    def __enter__(self) -> OperationContext:
+        base = _current.get() if self._base is None else self._base
+        context = replace(base, **self._given) if self._given else base
+        self._token = _current.set(context)
+        return context
+
+    def __exit__(self, *error: object) -> None:
+        assert self._token is not None
+        _current.reset(self._token)
+        self._token = None
+
+    async def __aenter__(self) -> OperationContext:
+        return self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        self.__exit__(*error)
+
+    def __call__(self, function: F) -> F:
+        base, given = self._base, self._given
+
+        # One block a call: calls of the same function may overlap.
+        if iscoroutinefunction(function):
+
+            @wraps(function)
+            async def within_async(*args: Any, **kwargs: Any) -> Any:
+                with operation_context(base, **given):
+                    return await function(*args, **kwargs)
+
+            return cast("F", within_async)
+
+        @wraps(function)
+        def within(*args: Any, **kwargs: Any) -> Any:
+            with operation_context(base, **given):
+                return function(*args, **kwargs)
+
+        return cast("F", within)
+
+
+def _acceptable(user: Any) -> Any:
+    """``user`` as the context keeps it: a lazy object is not woken, an anonymous user is nobody."""
+    if isinstance(user, LazyObject) and user.__dict__["_wrapped"] is empty:
+        return user
+    return _known(user)
 
 
 def _known(user: Any) -> Model | None:
-    if getattr(user, "is_anonymous", False):
+    if user is None or getattr(user, "is_anonymous", False):
         return None
     if not hasattr(user, "_meta"):
-        # request.user is a lazy object and passes here too: it answers for the user it wraps
         raise InvalidArgumentType(f"user= takes a user, not {type(user).__name__}; use user_id= for a key.")
     if user.pk is None:
         raise InvalidArgument("user= takes a saved user; this one has no primary key.")
@@ -90,23 +158,48 @@ def _text(value: Any, name: str) -> str:
 
 
 def acting_user_id(alias: str) -> Any:
-    """Primary key of the acting user, or ``None``. A natural key costs one query on ``alias``.
+    """Primary key of the acting user, or ``None``.
+
+    Raises:
+        InvalidArgument: as :func:`acting_user`.
+    """
+    user = acting_user(alias)
+    return None if user is None else user.pk
+
+
+def acting_user(alias: str) -> Model | None:
+    """The acting user, or ``None``. A ``user_id`` costs one query on ``alias``, once a context.
 
     Raises:
         InvalidArgument: ``user_id`` is neither a primary key nor a natural key of a user.
     """
     context = _current.get()
     if context.user is not None:
-        return context.user.pk
+        return _known(_woken(context.user))
     if context.user_id is None:
         return None
+    found = context._found
+    if alias not in found:
+        found[alias] = _find_user(context.user_id, alias)
+    return found[alias]
+
+
+def _woken(user: Any) -> Any:
+    """The object behind a lazy one, which may turn out to be nobody."""
+    if not isinstance(user, LazyObject):
+        return user
+    bool(user)  # makes it find what it stands for
+    return user.__dict__["_wrapped"]
+
+
+def _find_user(user_id: Any, alias: str) -> Model:
     model = get_user_model()
+    manager = model._default_manager.db_manager(alias)
     try:
-        return model._meta.pk.to_python(context.user_id)
+        user = manager.filter(pk=model._meta.pk.to_python(user_id)).first()
     except (ValidationError, TypeError, ValueError):
-        pass  # not of the key's type, so it can only be a natural key
+        user = None  # not of the key's type, so it can only be a natural key
     try:
-        manager = model._default_manager.db_manager(alias)
-        return manager.get_by_natural_key(context.user_id).pk
-    except (AttributeError, TypeError, model.DoesNotExist):
+        return user or manager.get_by_natural_key(user_id)
+    except (AttributeError, TypeError, ValueError, model.DoesNotExist):
         raise InvalidArgument("user_id= is neither a primary key nor a natural key of a user.") from None

@@ -90,3 +90,25 @@ class StaleObjectError(RepositoryError, DatabaseError):
 
 def _rebuild_stale(model: type[Any], pk: Any, expected: int | None, actual: int | None) -> StaleObjectError:
     return StaleObjectError(model, pk, expected=expected, actual=actual)
+
+
+class HistoryElsewhere(RepositoryError, DatabaseError):
+    """The history of a model would be written on another database than its rows, so neither was written."""
+
+    def __init__(self, model: type[Any]) -> None:
+        self.model = model
+        super().__init__(f"The history of {model._meta.label} is on another database; give it use_base_model_db=True.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HistoryElsewhere, (self.model,)
+
+
+class HistoryMismatch(RepositoryError, DatabaseError):
+    """A change and its history did not come to the same number of rows, so both were rolled back."""
+
+    def __init__(self, model: type[Any], changed: int, recorded: int) -> None:
+        self.model, self.changed, self.recorded = model, changed, recorded
+        super().__init__(f"{changed} rows of {model._meta.label} were changed, but {recorded} were recorded.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return HistoryMismatch, (self.model, self.changed, self.recorded)

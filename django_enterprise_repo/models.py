@@ -36,6 +36,9 @@ class RepositoryModel(models.Model):
     #: Every row, deleted ones and those outside a repository's scope included.
     all_objects: ClassVar[UnfilteredRepository] = UnfilteredRepository()
 
+    #: Tells the write path that saves and deletes of this class come to it by themselves.
+    takes_write_path: ClassVar[bool] = True
+
     class Meta:
         abstract = True
         base_manager_name = "all_objects"
@@ -77,13 +80,14 @@ class RepositoryModel(models.Model):
         forced_update: Any,
         *returning: Any,
     ) -> Any:
-        def send(rows: models.QuerySet[Any], assigned: Any) -> Any:
-            triples = [(field, None, value) for field, value in assigned.items()]
+        def send(statement: Any) -> Any:
+            triples = [(field, None, value) for field, value in statement.values.items()]
             return super(RepositoryModel, self)._do_update(
-                rows, using, pk_val, triples, update_fields, forced_update, *returning
+                statement.narrowed(), using, pk_val, triples, update_fields, forced_update, *returning
             )
 
-        return writing.saving.update_table(self, base_qs, {field: value for field, _, value in values}, send)
+        assigned = {field: value for field, _, value in values}
+        return writing.saving.update_table(self, base_qs, assigned, send, returns_columns=any(returning))
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> DeletionResult:
         """Delete this row: softly where its model can, with one PROTECT check and no cascade yet.

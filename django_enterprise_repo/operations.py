@@ -141,6 +141,15 @@ def active_operation(alias: str) -> Operation | None:
     return None
 
 
+def latest_operation() -> Operation | None:
+    """The innermost operation of this thread, on whichever connection, if any."""
+    operation = _active.get()
+    thread = get_ident()
+    while operation is not None and (operation.thread != thread or operation.duration is not None):
+        operation = operation.outer
+    return operation
+
+
 def run(spec: OperationSpec, body: Callable[[Attempt], R]) -> R:
     """Run ``body`` as the operation ``spec``, or as part of the one that already runs on its connection.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
 
 from . import writing
 from .aio import AsyncVerbs
-from .auditing.history import has_history
 from .operations import Attempt, OperationSpec, run
 from .pagination import Page, PaginationRequest, check_caps, paginate
 from .results import DeletionResult
+from .terminals import ScopedTerminals
 from .types import T
 from .verbs import Policies
 from .verbs.rows import Rows
@@ -25,21 +24,16 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 
-class RepositoryQuerySetMixin(AsyncVerbs[T]):
+class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
     """Put before ``QuerySet`` in the bases of a queryset class."""
 
     _policies: Policies = Policies()
     # What Django's QuerySet brings and this mixin uses.
-    _result_cache: Any
-    _prefetch_related_lookups: Any
-    _prefetch_done: bool
     _fields: Any
     _for_write: bool
-    db: str
     query: Any
     _chain: Callable[[], Any]
     _not_support_combined_queries: Callable[[str], None]
-    iterator: Callable[..., Iterator[T]]
 
     def rows(self) -> Any:
         return self._chain()
@@ -69,65 +63,15 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
             fields = (*fields, version)
         return super().only(*fields)  # type: ignore[misc]
 
-    # Reading terminals. Each enters the operation scope; inside a verb it only passes through.
-
-    def _fetch_all(self) -> None:
-        if self._result_cache is not None and (not self._prefetch_related_lookups or self._prefetch_done):
-            return
-        self._reading("select", super()._fetch_all)  # type: ignore[misc]
-
-    def _iterator(self, *args: Any) -> Iterator[Any]:
-        # The first step sends the query and is the operation. What the caller does between the steps is no
-        # part of it, so the scope must not stay open while a row is handed out.
-        rows = super()._iterator(*args)  # type: ignore[misc]
-        end = object()
-        first = self._reading("iterate", lambda: next(rows, end))
-        if first is not end:
-            yield first
-            yield from rows
-
-    async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[Any]:
-        """Django's ``aiterator``, with the query sent inside the operation scope."""
-        rows = self.iterator(chunk_size)
-        take = sync_to_async(lambda: list(islice(rows, chunk_size)))
-        while chunk := await take():
-            for row in chunk:
-                yield row
-
     def chunked_by_key(self, chunk_size: int) -> Iterator[T]:
         """The rows in the order of their key, one statement a chunk: for drivers that fetch whole results."""
         rows: Any = self.rows().order_by("pk")
-        page = rows
-        while True:
-            found, row = 0, None
-            for row in page[:chunk_size].iterator(chunk_size):
-                found += 1
-                yield row
-            if row is None or found < chunk_size:
+        chunk = list(rows[:chunk_size].iterator(chunk_size))
+        while chunk:
+            yield from chunk
+            if len(chunk) < chunk_size:
                 return
-            page = rows.filter(pk__gt=row.pk)
-
-    def count(self, *args: Any, **kwargs: Any) -> int:
-        if args or kwargs:
-            return super().count(*args, **kwargs)
-        return self._reading("count", super().count)
-
-    def exists(self, *args: Any, **kwargs: Any) -> bool:
-        if args or kwargs:
-            return super().exists(*args, **kwargs)
-        return self._reading("exists", super().exists)
-
-    def aggregate(self, *args: Any, **kwargs: Any) -> Any:
-        django = super().aggregate  # type: ignore[misc]
-        return self._reading("aggregate", lambda: django(*args, **kwargs))
-
-    def explain(self, *args: Any, **kwargs: Any) -> Any:
-        django = super().explain  # type: ignore[misc]
-        return self._reading("explain", lambda: django(*args, **kwargs))
-
-    def in_bulk(self, *args: Any, **kwargs: Any) -> Any:
-        django = super().in_bulk  # type: ignore[misc]
-        return self._reading("in_bulk", lambda: django(*args, **kwargs))
+            chunk = list(rows.filter(pk__gt=chunk[-1].pk)[:chunk_size].iterator(chunk_size))
 
     # Writing terminals, with Django's signatures and Django's meaning.
 
@@ -155,35 +99,32 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
         writing.bulk.refuse_conflict_options(
             self.model, ignore_conflicts=ignore_conflicts, update_conflicts=update_conflicts
         )
-        if has_history(self.model):
-            return self.add_all(objs, batch_size, using=self._write_alias(None))
         django = super().bulk_create  # type: ignore[misc]
-        send = writing.change.Call(
-            lambda: django(
-                objs,
-                batch_size=batch_size,
-                ignore_conflicts=ignore_conflicts,
-                update_conflicts=update_conflicts,
-                update_fields=update_fields,
-                unique_fields=unique_fields,
-            )
+        send = partial(
+            django,
+            objs,
+            batch_size=batch_size,
+            ignore_conflicts=ignore_conflicts,
+            update_conflicts=update_conflicts,
+            update_fields=update_fields,
+            unique_fields=unique_fields,
         )
-        return self._writing("bulk_create", lambda attempt: writing.path.execute(self._change("+", attempt), send))
+        return self._writing("bulk_create", lambda attempt: writing.bulk.create(self.model, self.db, send, attempt))
 
     def bulk_update(self, objs: Iterable[T], fields: Sequence[str], batch_size: int | None = None) -> int:
         django = super().bulk_update  # type: ignore[misc]
         entities = list(objs)
         return self._writing(
             "bulk_update",
-            lambda attempt: writing.bulk.update_all(
-                entities, fields, self.model, self.db, lambda: django(entities, fields, batch_size), attempt
+            lambda _: writing.bulk.update_all(
+                entities, fields, self.model, self.db, lambda: django(entities, fields, batch_size)
             ),
         )
 
     def _update_rows(self, **fields: Any) -> int:
         self._refuse_unwritable("update")
         values = writing.sets.columns(self.model, fields)
-        if values is None or not (writing.path.concerns_of(self.model) or has_history(self.model)):
+        if values is None or not writing.path.concerns_of(self.model):
             # Nothing of ours is active, or a name only Django can refuse.
             return self._writing("update", lambda attempt: self.send_update(**fields))
         count = self._writing("update", lambda attempt: writing.sets.update(self._chain(), values, attempt))
@@ -229,10 +170,6 @@ class RepositoryQuerySetMixin(AsyncVerbs[T]):
 
     def _change(self, kind: Literal["+", "~", "-"], attempt: Attempt) -> Change:
         return writing.change.Change(operation=attempt.operation, model=self.model, alias=self.db, kind=kind)
-
-    def _reading(self, name: str, call: Callable[[], R]) -> R:
-        spec = OperationSpec(name, self.model, self.db, "read", retry_safe=True)
-        return run(spec, lambda _: call())
 
     def _writing(self, name: str, call: Callable[[Attempt], R]) -> R:
         self._for_write = True  # so that ``db`` answers the alias that is written to

@@ -30,7 +30,8 @@ def _databases() -> dict[str, Any]:
 
 
 def _test_database(alias: str) -> dict[str, str]:
-    name = f"test_enterprise_repo_{alias}"
+    # Two runs at the same time need databases of their own.
+    name = f"test_enterprise_repo{os.environ.get('REPO_TEST_SUFFIX', '')}_{alias}"
     if REPO_DATABASE == "sqlite":  # in a file: Django never closes a thread's connection to a database in memory
         return {"NAME": str(Path(tempfile.gettempdir(), f"{name}_{os.getpid()}.sqlite3"))}
     return {"NAME": name, "CHARSET": "utf8mb4"} if REPO_DATABASE == "mariadb" else {"NAME": name}

@@ -1,43 +1,68 @@
-"""Which models have a history, and how a row written through its signals is attributed."""
+"""What the write path asks of histories: who keeps one, who listens, and how a row told by signals is attributed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from django.contrib.auth import get_user_model
+from django.db import router
 from django.db.models import Model
+from django.dispatch import Signal
 
-from ..context import acting_user_id, current_context
+from ..context import acting_user, current_context
+from ..exceptions import HistoryElsewhere
+from ..operations import active_operation
+from .stamps import BY_HAND
+from .tables import HistoryTable, own_table
+from .trail import AuditTrail
 
 
-def has_history(model: type[Model]) -> bool:
-    """Whether django-simple-history records the changes of this model."""
-    return hasattr(model._meta, "simple_history_manager_attribute")
+def has_listeners(signal: Signal, model: type[Model], *, besides_trails: bool) -> bool:
+    """Whether anybody hears ``signal`` of ``model``; ``besides_trails`` leaves the receivers of audit trails out."""
+    if not signal.has_listeners(model):
+        return False
+    if not besides_trails:
+        return True
+    receivers = [receiver for group in signal._live_receivers(model) for receiver in group]
+    return any(not isinstance(getattr(receiver, "__self__", None), AuditTrail) for receiver in receivers)
+
+
+def takes_write_path(model: type[Model]) -> bool:
+    """Whether plain ``save()`` and ``delete()`` of ``model`` end in the write path, as a ``RepositoryModel``'s do."""
+    return getattr(model, "takes_write_path", False)
+
+
+def refuse_elsewhere(table: HistoryTable, alias: str) -> None:
+    """Refuse a change whose history simple-history would write on another database.
+
+    Raises:
+        HistoryElsewhere: the two could not be committed together.
+    """
+    records = table.records
+    if not records.use_base_model_db and router.db_for_write(table.history) != alias:
+        raise HistoryElsewhere(table.model)
 
 
 @contextmanager
 def attributed(entity: Model, alias: str) -> Iterator[None]:
-    """Tell simple-history who changes ``entity`` and why, while its signals run.
+    """Tell simple-history who changes ``entity``, why and when, while its signals run.
 
-    simple-history reads both from attributes of the instance and would keep them for the next, unrelated
+    simple-history reads them from attributes of the instance and would keep them for the next, unrelated
     save; here they end with the block. What a caller set by hand stays.
     """
-    if not has_history(type(entity)):
+    table = own_table(type(entity))
+    if table is None or (table.is_trail and takes_write_path(type(entity))):
         yield
         return
-    given: dict[str, Any] = {}
-    context = current_context()
-    if context.user is not None:
-        given["_history_user"] = context.user
-    elif context.user_id is not None:
-        given["_history_user"] = get_user_model()._default_manager.using(alias).get(pk=acting_user_id(alias))
-    if context.reason is not None:
-        given["_change_reason"] = context.reason
-    set_here = [name for name in given if name not in entity.__dict__]
-    for name in set_here:
-        setattr(entity, name, given[name])
+    refuse_elsewhere(table, alias)
+    operation = active_operation(alias)
+    reason = table.fitting_reason(current_context().reason)
+    moment = None if operation is None else operation.moment
+    set_here = []
+    for name, value in zip(BY_HAND, (acting_user(alias), reason, moment), strict=True):
+        if value is not None and not hasattr(entity, name):
+            setattr(entity, name, value)
+            set_here.append(name)
     try:
         yield
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import NotSupportedError
 from django.db.models import Model
 
-from ..auditing.history import attributed, has_history
+from ..auditing.tables import has_history
 from ..operations import Attempt
 from . import path
 from .change import Call, Change
@@ -22,25 +22,37 @@ def insert_all(
     entities: Sequence[Any],
     model: type[Model],
     alias: str,
-    send: Callable[[], Any],
+    send: Callable[[], list[Any]],
     attempt: Attempt,
     *,
     savepoint: bool = True,
 ) -> None:
-    """INSERT all entities or none; ``send`` is Django's ``bulk_create`` of them.
+    """INSERT all entities or none; ``send`` is Django's ``bulk_create`` of them, which answers them.
 
-    Models with inherited tables, which Django cannot insert in bulk, and models with a history are saved
-    one by one.
+    Models with inherited tables, which Django cannot insert in bulk, are saved one by one.
     """
     attempt.on_failure(partial(_forget_inserts, [(entity, entity.pk, entity._state.db) for entity in entities]))
     with all_or_nothing(alias, savepoint=savepoint):
-        if has_history(model) or has_parents(model):
+        if has_parents(model):
             for entity in entities:
-                with attributed(entity, alias), pending_save(entity, Pending()):
+                with pending_save(entity, Pending(savepoint=False)):
                     entity.save(using=alias, force_insert=True)
         else:
-            change = Change(operation=attempt.operation, model=model, alias=alias, kind="+")
-            path.execute(change, Call(send))
+            _insert(model, alias, send, attempt)
+
+
+def create(model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt) -> list[Any]:
+    """Django's ``bulk_create``, given as ``send``."""
+    if not has_history(model):
+        return _insert(model, alias, send, attempt)
+    with all_or_nothing(alias):
+        return _insert(model, alias, send, attempt)
+
+
+def _insert(model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt) -> list[Any]:
+    change = Change(operation=attempt.operation, model=model, alias=alias, kind="+")
+    inserted: list[Any] = path.execute(change, Call(send))
+    return inserted
 
 
 def refuse_conflict_options(model: type[Model], *, ignore_conflicts: bool, update_conflicts: bool) -> None:
@@ -62,23 +74,15 @@ def refuse_conflict_options(model: type[Model], *, ignore_conflicts: bool, updat
 
 
 def update_all(
-    entities: Sequence[Any],
-    fields: Collection[str],
-    model: type[Model],
-    alias: str,
-    send: Callable[[], int],
-    attempt: Attempt,
+    entities: Sequence[Any], fields: Collection[str], model: type[Model], alias: str, send: Callable[[], int]
 ) -> int:
-    """Django's ``bulk_update``, given as ``send``; row by row where there is a history to keep."""
+    """Django's ``bulk_update``, given as ``send``, whose UPDATEs take the write path as those of any queryset."""
     version = version_field(model)
     if has_history(model):
-        attempt.remember(*entities)
         with all_or_nothing(alias):
-            for entity in entities:
-                with attributed(entity, alias), pending_save(entity, Pending()):
-                    entity.save(using=alias, update_fields=set(fields))
-        return len(entities)
-    count = send()
+            count = send()
+    else:
+        count = send()
     if version is not None and version.name not in fields:
         # The UPDATE moved every row's version on; the entities in hand move with their rows.
         for entity in entities:

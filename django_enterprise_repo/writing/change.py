@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -26,7 +27,8 @@ class Rows(Enum):
     UNKNOWN = "unknown"
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
     """One change of one model on one database.
 
     Attributes:
@@ -35,11 +37,14 @@ class Change(NamedTuple):
         alias: the database alias.
         kind: ``"+"`` inserts, ``"~"`` updates (soft deletes among them), ``"-"`` deletes.
         rows: primary keys, or :attr:`Rows.UNKNOWN` where a statement chooses them.
+        sets: for a deletion, querysets of further rows that nobody has looked at.
         fields: names of the columns that change, ``None`` for all.
         entity: the instance in hand, when the change is the save of one.
         intent: why.
         marker: the soft-delete marker that a deletion or restoration sets.
         raw: the values are written as they come, by ``loaddata``.
+        begin: opens a transaction that lasts to the end of the change, for who needs a second statement after all.
+        memo: what a concern keeps between its three steps, by the concern.
     """
 
     operation: Operation
@@ -47,11 +52,14 @@ class Change(NamedTuple):
     alias: str
     kind: Literal["+", "~", "-"]
     rows: tuple[Any, ...] | Rows = Rows.UNKNOWN
+    sets: tuple[QuerySet[Any], ...] = ()
     fields: frozenset[str] | None = None
     entity: Model | None = None
     intent: Intent = Intent.SAVE
     marker: Marker | None = None
     raw: bool = False
+    begin: Callable[[], Any] | None = None
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Statement(Protocol):
@@ -67,21 +75,27 @@ class Update(NamedTuple):
     """An UPDATE that concerns may still narrow or extend before it is sent.
 
     Attributes:
-        rows: the rows it reaches.
+        rows: the rows it reaches, before it was narrowed.
         values: what it assigns, expressions allowed.
-        sender: sends it, given the final rows and values; answers what its caller needs.
+        sender: sends it and answers what its caller needs.
+        equals: what the rows must also be equal to, by attribute name.
+        conditions: further conditions on the rows.
         missed: called when it reached no row; they may raise.
         reached: called when it reached one or more.
+        returns_columns: whether the caller needs columns of the updated row back.
     """
 
     rows: QuerySet[Any]
     values: Mapping[Field[Any, Any], Any]
-    sender: Callable[[QuerySet[Any], Mapping[Field[Any, Any], Any]], Any]
+    sender: Callable[[Update], Any]
+    equals: Mapping[str, Any] = {}
+    conditions: tuple[Q, ...] = ()
     missed: tuple[Callable[[], None], ...] = ()
     reached: tuple[Callable[[], None], ...] = ()
+    returns_columns: bool = False
 
     def where(self, *conditions: Q, **equals: Any) -> Update:
-        return self._replace(rows=self.rows.filter(*conditions, **equals))
+        return self._replace(conditions=(*self.conditions, *conditions), equals={**self.equals, **equals})
 
     def assign(self, values: Mapping[Field[Any, Any], Any]) -> Update:
         return self._replace(values={**self.values, **values})
@@ -92,8 +106,15 @@ class Update(NamedTuple):
     def on_reach(self, react: Callable[[], None]) -> Update:
         return self._replace(reached=(*self.reached, react))
 
+    def sent_by(self, sender: Callable[[Update], Any]) -> Update:
+        return self._replace(sender=sender)
+
+    def narrowed(self) -> QuerySet[Any]:
+        """The rows that it reaches."""
+        return self.rows.filter(*self.conditions, **self.equals) if self.conditions or self.equals else self.rows
+
     def send(self) -> Any:
-        result = self.sender(self.rows, self.values)
+        result = self.sender(self)
         for react in self.reached if result else self.missed:
             react()
         return result

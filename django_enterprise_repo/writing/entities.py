@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from django.db import DatabaseError, connections
 from django.db.models import Field, Model
-from django.db.models.deletion import Collector
 
-from ..auditing.history import attributed, has_history
+from ..auditing.history import attributed, takes_write_path
+from ..auditing.tables import own_table
 from ..context import acting_user_id
 from ..exceptions import InvalidArgument
 from ..operations import Attempt, OperationSpec, run
 from ..results import DeletionResult
 from ..soft_delete.markers import Marker
 from ..soft_delete.protection import refuse_protected
-from . import path
 from .arguments import normalised
-from .change import Call, Change, Intent
+from .change import Intent
+from .deleting import WritePathCollector
 from .misses import AlreadyDone, is_missing_row
 from .pending import Pending, pending_save
 from .transactions import all_or_nothing, around_save
@@ -45,7 +46,7 @@ def update(
         Model.DoesNotExist: the row is gone.
     """
     try:
-        if has_history(type(entity)) and any(map(_is_expression, changes.values())):
+        if _needs_values(type(entity)) and any(map(_is_expression, changes.values())):
             with all_or_nothing(alias, savepoint=savepoint):
                 _write(entity, _computed(entity, changes, alias), alias, savepoint=False)
         else:
@@ -127,6 +128,12 @@ def restore(entity: Model, alias: str, marker: Marker, *, savepoint: bool = True
     return run(OperationSpec("restore", type(entity), alias, "write"), body)
 
 
+def _needs_values(model: type[Model]) -> bool:
+    """Whether simple-history copies the attributes of an entity, so that they have to be values."""
+    table = own_table(model)
+    return table is not None and (table.is_kept_by_signals(model) or not takes_write_path(model))
+
+
 def touched_fields(model: type[Model]) -> list[Field[Any, Any]]:
     """Columns that every update sets to the present moment."""
     return [field for field in model._meta.concrete_fields if getattr(field, "auto_now", False)]
@@ -162,29 +169,25 @@ def _mark(
 
 
 def _save(entity: Model, alias: str, *, savepoint: bool, pending: Pending | None = None, **options: Any) -> None:
+    """Call the entity's own ``save()``, all or nothing also where it does more than save, or is Django's."""
     model = type(entity)
-    with (
-        around_save(model, alias, savepoint=savepoint),
-        attributed(entity, alias),
-        pending_save(entity, pending or Pending()),
-    ):
+    pending = pending or Pending()
+    with ExitStack() as stack:
+        if not takes_write_path(model):
+            stack.enter_context(around_save(model, alias, savepoint=savepoint))
+            stack.enter_context(attributed(entity, alias))
+        elif model.save is not Model.save:
+            stack.enter_context(all_or_nothing(alias, savepoint=savepoint))
+            savepoint = False
+        stack.enter_context(pending_save(entity, pending._replace(savepoint=savepoint)))
         entity.save(using=alias, **options)
 
 
 def _hard_delete(entity: Model, alias: str, attempt: Attempt, *, keep_parents: bool, savepoint: bool) -> DeletionResult:
-    change = Change(
-        operation=attempt.operation,
-        model=type(entity),
-        alias=alias,
-        kind="-",
-        rows=(entity.pk,),
-        entity=entity,
-        intent=Intent.DELETE,
-    )
-    with all_or_nothing(alias, savepoint=savepoint), attributed(entity, alias):
-        collector = Collector(using=alias, origin=entity)
+    with all_or_nothing(alias, savepoint=savepoint):
+        collector = WritePathCollector(attempt.operation, using=alias, origin=entity)
         collector.collect([entity], keep_parents=keep_parents)
-        total, rows = path.execute(change, Call(collector.delete))
+        total, rows = collector.delete()
     return DeletionResult(total, rows, attempt.operation.id)
 
 

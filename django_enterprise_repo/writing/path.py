@@ -8,13 +8,14 @@ from weakref import WeakKeyDictionary
 from django.db.models import Model
 
 from ..db import hooks
+from .audits import Audit
 from .change import Change, Concern, S
 from .soft_deletes import SoftDeletes
 from .versions import Versions
 
-# The order is fixed: a version conflict is told before anything else looks at the row.
-_CONCERNS: tuple[Concern, ...] = (Versions(), SoftDeletes())
-
+# The order is fixed: a version conflict is told before anything else looks at the row, and the history is
+# written of what all the others have made of it.
+_CONCERNS: tuple[Concern, ...] = (Versions(), SoftDeletes(), Audit())
 _by_model: WeakKeyDictionary[type[Model], tuple[Concern, ...]] = WeakKeyDictionary()
 
 

@@ -1,7 +1,7 @@
 """What the write path knows about an entity while the entity's own ``save()`` runs.
 
 Verbs go through the model's ``save()`` so that overridden methods run. What they know (that this save is a
-deletion, that the transaction is already open) cannot travel through Django's signature; it waits on the
+deletion, that a transaction is already open) cannot travel through Django's signature; it waits on the
 entity's ``_state`` and ends with the block.
 """
 
@@ -23,12 +23,13 @@ class Pending(NamedTuple):
     Attributes:
         intent: why the entity is saved.
         marker: the soft-delete marker that a deletion or restoration sets.
-        covered: transaction and attribution are already around the save.
+        savepoint: whether the save, where it takes several statements, may need a savepoint of its own; not where
+            the verb has opened a transaction already.
     """
 
     intent: Intent = Intent.SAVE
     marker: Marker | None = None
-    covered: bool = True
+    savepoint: bool = True
 
 
 @contextmanager

@@ -7,7 +7,7 @@ around it (scope, transaction, attribution) and inside it, at each table (concer
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 from django.db import router
@@ -18,7 +18,7 @@ from ..operations import Attempt, OperationSpec, run
 from . import path
 from .change import Change, Update
 from .pending import Pending, active_change, current_change, take_pending
-from .transactions import around_save
+from .transactions import all_or_nothing, around_save, takes_several_statements
 from .versions import version_field
 
 
@@ -35,28 +35,29 @@ def save_base(
     """Run Django's ``save_base``, given as ``send``, as one change."""
     model = type(entity)
     alias = using or router.db_for_write(model, instance=entity)
-    pending = take_pending(entity) or Pending(covered=False)
+    told = take_pending(entity)
+    pending = told or Pending()
 
     def body(attempt: Attempt) -> None:
-        transaction: AbstractContextManager[None] = nullcontext()
-        attribution: AbstractContextManager[None] = nullcontext()
-        if not pending.covered:
-            if path.concerns_of(model):
-                attempt.remember(entity)
-            transaction, attribution = around_save(model, alias), attributed(entity, alias)
-        change = Change(
-            operation=attempt.operation,
-            model=model,
-            alias=alias,
-            kind="+" if entity._state.adding else "~",
-            rows=(entity.pk,),
-            fields=None if update_fields is None else frozenset(update_fields),
-            entity=entity,
-            intent=pending.intent,
-            marker=pending.marker,
-            raw=raw,
-        )
-        with transaction, attribution, active_change(entity, change):
+        if told is None and path.concerns_of(model):  # a verb remembers its entity by itself
+            attempt.remember(entity)
+        with ExitStack() as stack:
+            stack.enter_context(around_save(model, alias, savepoint=pending.savepoint))
+            stack.enter_context(attributed(entity, alias))
+            change = Change(
+                operation=attempt.operation,
+                model=model,
+                alias=alias,
+                kind="+" if entity._state.adding else "~",
+                rows=(entity.pk,),
+                fields=None if update_fields is None else frozenset(update_fields),
+                entity=entity,
+                intent=pending.intent,
+                marker=pending.marker,
+                raw=raw,
+                begin=None if takes_several_statements(model) else _begin_once(stack, alias, pending.savepoint),
+            )
+            stack.enter_context(active_change(entity, change))
             path.prepare(change)
             send(
                 raw=raw,
@@ -69,15 +70,29 @@ def save_base(
     run(OperationSpec("save", model, alias, "write"), body)
 
 
+def _begin_once(stack: ExitStack, alias: str, savepoint: bool) -> Callable[[], None]:
+    """Opens a transaction in ``stack`` at the first call."""
+    begun: list[bool] = []
+
+    def begin() -> None:
+        if not begun:
+            begun.append(True)
+            stack.enter_context(all_or_nothing(alias, savepoint=savepoint))
+
+    return begin
+
+
 def update_table(
     entity: Model,
     rows: QuerySet[Any],
     values: Mapping[Field[Any, Any], Any],
-    sender: Callable[[QuerySet[Any], Mapping[Field[Any, Any], Any]], Any],
+    sender: Callable[[Update], Any],
+    *,
+    returns_columns: bool,
 ) -> Any:
     """UPDATE one table of ``entity`` with the concerns of the change it belongs to."""
     change = current_change(entity)
-    statement = Update(rows, values, sender)
+    statement = Update(rows, values, sender, returns_columns=returns_columns)
     return (statement if change is None else path.fold(change, statement)).send()
 
 

@@ -8,7 +8,8 @@ from django.db import connections, transaction
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
-from ..auditing.history import has_history
+from ..auditing.history import has_listeners, takes_write_path
+from ..auditing.tables import tables_of
 from .arguments import concrete_model
 from .misses import harmless_misses
 
@@ -40,16 +41,34 @@ def around_save(model: type[Model], alias: str, *, savepoint: bool = True) -> Ab
 
 
 def around_set(model: type[Model], alias: str, *, savepoint: bool = True) -> AbstractContextManager[None]:
-    """What a set UPDATE of ``model`` needs: nothing where all its columns are in one table."""
-    if has_parents(model):
+    """What a set UPDATE of ``model`` needs: nothing where one statement does it, its history included."""
+    if has_parents(model) or not is_recorded_in_one_statement(model, alias):
         return all_or_nothing(alias, savepoint=savepoint)
     return nullcontext()
 
 
+def is_recorded_in_one_statement(model: type[Model], alias: str) -> bool:
+    """Whether an UPDATE of ``model`` records what it changes by itself, or has nothing to record.
+
+    PostgreSQL can, for models of one table with one history, whose rows no Python has to make.
+    """
+    tables, vendor = tables_of(model), connections[alias].vendor
+    if not tables:
+        return True
+    return (
+        vendor == "postgresql" and len(tables) == 1 and not has_parents(model) and not tables[0].needs_objects(vendor)
+    )
+
+
 def takes_several_statements(model: type[Model]) -> bool:
-    """Whether saving a row may send more than one statement: inherited tables, a history, signal receivers."""
-    return bool(
-        has_parents(model) or has_history(model) or post_save.has_listeners(model) or pre_save.has_listeners(model)
+    """Whether saving a row may send more than one statement: inherited tables, signal receivers.
+
+    The history of an audit trail is not counted where the write path keeps it: whether that takes a statement of
+    its own is known when the first one is made, and then ``Change.begin`` opens the transaction.
+    """
+    is_ours = takes_write_path(model)
+    return has_parents(model) or any(
+        has_listeners(signal, model, besides_trails=is_ours) for signal in (post_save, pre_save)
     )
 
 

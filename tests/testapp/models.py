@@ -11,6 +11,7 @@ from django.db import models
 from simple_history.models import HistoricalRecords
 
 from django_enterprise_repo import (
+    AuditTrail,
     FilterField,
     FilterPolicy,
     Repository,
@@ -218,3 +219,101 @@ class Remembered(RepositoryModel):
     name = models.CharField(max_length=50)
 
     objects = RememberedRepository()
+
+
+class Account(SoftDeleteModel, VersionedModel):
+    """With an audit trail: the ordinary case of an audited model."""
+
+    name = models.CharField(max_length=50, unique=True)
+    size = models.IntegerField(default=0)
+    note = models.TextField(default="", blank=True)
+    secret = models.CharField(max_length=50, default="", blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    history = AuditTrail(excluded_fields=["secret"])
+
+
+class Entry(RepositoryModel):
+    """Audited, neither soft-deletable nor versioned, and taken along by its account."""
+
+    account = models.ForeignKey(Account, models.CASCADE, null=True, related_name="entries")
+    text = models.CharField(max_length=50)
+    amount = models.IntegerField(default=0)
+    double = models.GeneratedField(
+        expression=models.F("amount") * 2, output_field=models.IntegerField(), db_persist=True
+    )
+    history = AuditTrail()
+
+
+class Mention(VersionedModel):
+    """Audited, and outlives the entry that it points to."""
+
+    entry = models.ForeignKey(Entry, models.SET_NULL, null=True)
+    fallback = models.ForeignKey(Category, models.SET_DEFAULT, null=True, default=None)
+    history = AuditTrail()
+
+
+class Ledger(models.Model):
+    """A manager alone on an audited model: plain save() and delete() are Django's, recorded by signals."""
+
+    text = models.CharField(max_length=50)
+    size = models.IntegerField(default=0)
+    objects = Repository["Ledger"]()
+    history = AuditTrail()
+
+
+class Building(VersionedModel):
+    """An audited parent."""
+
+    address = models.CharField(max_length=50)
+    history = AuditTrail()
+
+
+class Tower(Building):
+    """An audited child of it, with a trail of its own."""
+
+    floors = models.IntegerField(default=10)
+    history = AuditTrail()
+
+
+class AliasedAccount(Account):
+    """A proxy is its model, also in the history."""
+
+    class Meta:
+        proxy = True
+
+
+class AuditedSeat(RepositoryModel):
+    """A composite primary key and a trail."""
+
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.CharField(max_length=2)
+    number = models.IntegerField()
+    price = models.IntegerField(default=0)
+    history = AuditTrail()
+
+
+class Labelled(RepositoryModel):
+    """A history with many-to-many rows, which only Python can make."""
+
+    name = models.CharField(max_length=50)
+    tags = models.ManyToManyField(Tag, related_name="+")
+    history = AuditTrail(m2m_fields=[tags])
+
+
+class Numbered(RepositoryModel):
+    """History ids from Python where the engine has no function for them."""
+
+    name = models.CharField(max_length=50)
+    history = AuditTrail(history_id_field=models.UUIDField(default=uuid.uuid4))
+
+
+class Signed(RepositoryModel):
+    """A model that tells by itself who changed it."""
+
+    name = models.CharField(max_length=50)
+    signed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    history = AuditTrail()
+
+    @property
+    def _history_user(self) -> Any:
+        return self.signed_by

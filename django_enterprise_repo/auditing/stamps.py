@@ -1,0 +1,46 @@
+"""Who, when, why and as part of what: the values that the history rows of one operation share."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from ..context import current_context
+from ..identifiers import uuid7
+from ..operations import latest_operation
+
+#: Attributes by which callers of simple-history tell it who, why and when.
+BY_HAND = ("_history_user", "_change_reason", "_history_date")
+
+
+class Stamp(NamedTuple):
+    """What a history row says about its change, besides the row's own values.
+
+    Attributes:
+        moment: one for all rows of an operation.
+        user: what the history's user column takes, usually a primary key.
+        reason: in words, of any length.
+        operation_id: the operation's UUID.
+        correlation_id: of the request.
+    """
+
+    moment: datetime.datetime
+    user: Any
+    reason: str | None
+    operation_id: UUID
+    correlation_id: str | None
+
+
+# Defaults of the trail's own columns, for rows that simple-history itself creates.
+
+
+def current_operation_id() -> UUID:
+    """Id of the operation that runs, or a new one for a change outside every operation."""
+    operation = latest_operation()
+    return uuid7() if operation is None else operation.id
+
+
+def current_correlation_id() -> str | None:
+    """Correlation id of the surrounding context."""
+    return current_context().correlation_id

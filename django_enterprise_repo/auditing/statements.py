@@ -1,0 +1,151 @@
+"""History rows made by the database: one statement a table, however many rows there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.core.exceptions import EmptyResultSet
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, QuerySet, Value
+
+from .keys import key_fields
+from .stamps import Stamp
+from .tables import HistoryTable
+
+
+def copy_rows(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp) -> int:
+    """Record ``rows`` as they are now, and answer how many there were.
+
+    Args:
+        rows: of the audited model or of one that inherits its table; their order and columns don't matter.
+        kind: ``"+"``, ``"~"`` or ``"-"``.
+    """
+    connection = connections[rows.db]
+    values = [Value(value, output_field=column) for column, value in table.stamped(kind, stamp)]
+    selected = rows.order_by().values_list(*(attname for _, attname in table.tracked), *values)
+    try:
+        sql, params = selected.query.get_compiler(rows.db).as_sql()
+    except EmptyResultSet:
+        return 0
+    id_function = table.id_function(connection.vendor)
+    if id_function is not None:
+        sql = sql.replace("SELECT ", f"SELECT {id_function}, ", 1)
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_insert_into(table, connection)} {sql}", params)
+        return int(cursor.rowcount)
+
+
+def copy_row(table: HistoryTable, alias: str, pk: Any, kind: str, stamp: Stamp) -> int:
+    """Record the one row with the key ``pk``, of a model with one table; 0 when there is no such row."""
+    connection = connections[alias]
+    key = key_values(table.model, pk, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(_templates(table, connection).copy_row, (*_prepared(table, kind, stamp, connection), *key))
+        return int(cursor.rowcount)
+
+
+def change_and_copy(
+    table: HistoryTable, alias: str, sql: str, params: Sequence[Any], kind: str, stamp: Stamp
+) -> tuple[int, int]:
+    """Change rows and record them in one statement; answer how many were changed and how many recorded.
+
+    PostgreSQL's data-modifying WITH: the rows that the change returns are the ones that the history takes.
+
+    Args:
+        sql: an UPDATE or DELETE of the audited model's one table, without RETURNING.
+        params: its parameters.
+    """
+    connection = connections[alias]
+    templates = _templates(table, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"{templates.before_change}{sql}{templates.after_change}",
+            (*params, *_prepared(table, kind, stamp, connection)),
+        )
+        changed, recorded = cursor.fetchone()
+    return changed, recorded
+
+
+def delete_recorded(table: HistoryTable, alias: str, operation_id: UUID) -> int:
+    """Delete the rows whose deletion an operation has recorded in its trail, and answer how many there were.
+
+    The record is the row set: what others insert in the meantime is neither recorded nor deleted.
+    """
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _templates(table, connection).delete_recorded,
+            [table.history._meta.get_field("history_operation_id").get_db_prep_save(operation_id, connection)],
+        )
+        return int(cursor.rowcount)
+
+
+def key_values(model: type[Model], pk: Any, connection: BaseDatabaseWrapper) -> list[Any]:
+    """The columns of the key ``pk`` as the driver takes them."""
+    fields = key_fields(model)
+    values = pk if len(fields) > 1 else (pk,)
+    return [field.get_db_prep_value(value, connection) for field, value in zip(fields, values, strict=True)]
+
+
+class _Templates(NamedTuple):
+    copy_row: str
+    before_change: str
+    after_change: str
+    delete_recorded: str
+
+
+def _templates(table: HistoryTable, connection: BaseDatabaseWrapper) -> _Templates:
+    found: _Templates | None = table.templates.get(connection.vendor)
+    if found is None:
+        found = table.templates[connection.vendor] = _make_templates(table, connection)
+    return found
+
+
+def _make_templates(table: HistoryTable, connection: BaseDatabaseWrapper) -> _Templates:
+    quote = connection.ops.quote_name
+    data, history = quote(table.model._meta.db_table), quote(table.history._meta.db_table)
+    insert = _insert_into(table, connection)
+    id_function = table.id_function(connection.vendor)
+    get: Any = table.model._meta.get_field
+    sources = ", ".join(quote(get(attname).column) for _, attname in table.tracked)
+    chosen = f"{id_function}, {sources}" if id_function else sources
+    stamped = ", ".join("%s" for _ in table.stamped_columns)
+    keys = [(quote(field.column), quote(_history_column(table, field))) for field in key_fields(table.model)]
+    operation = f"{history}.{quote('history_operation_id')} = %s AND {history}.{quote('history_type')} = '-'"
+    if connection.vendor == "mysql":  # which looks up a subquery anew for every row it may delete
+        same = " AND ".join(f"{data}.{mine} = {history}.{theirs}" for mine, theirs in keys)
+        delete = f"DELETE {data} FROM {data} INNER JOIN {history} ON {same} WHERE {operation}"
+    else:
+        mine, theirs = (", ".join(side) for side in zip(*keys, strict=True))
+        mine = f"({mine})" if len(keys) > 1 else mine
+        delete = f"DELETE FROM {data} WHERE {mine} IN (SELECT {theirs} FROM {history} WHERE {operation})"
+    is_row = " AND ".join(f"{mine} = %s" for mine, _ in keys)
+    return _Templates(
+        copy_row=f"{insert} SELECT {chosen}, {stamped} FROM {data} WHERE {is_row}",
+        before_change="WITH changed AS (",
+        after_change=f" RETURNING {sources}), "
+        f"recorded AS ({insert} SELECT {chosen}, {stamped} FROM changed RETURNING 1) "
+        "SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM recorded)",
+        delete_recorded=delete,
+    )
+
+
+def _insert_into(table: HistoryTable, connection: BaseDatabaseWrapper) -> str:
+    columns: list[Any] = [*(column for column, _ in table.tracked), *table.stamped_columns]
+    if table.id_function(connection.vendor) is not None:
+        columns.insert(0, table.history._meta.pk)
+    names = ", ".join(connection.ops.quote_name(column.column) for column in columns)
+    return f"INSERT INTO {connection.ops.quote_name(table.history._meta.db_table)} ({names})"
+
+
+def _history_column(table: HistoryTable, field: Any) -> str:
+    column: Any = next(column for column, attname in table.tracked if attname == field.attname)
+    name: str = column.column
+    return name
+
+
+def _prepared(table: HistoryTable, kind: str, stamp: Stamp, connection: BaseDatabaseWrapper) -> list[Any]:
+    return [column.get_db_prep_save(value, connection) for column, value in table.stamped(kind, stamp)]

@@ -1,0 +1,111 @@
+"""``AuditTrail``: a history whose every row says which operation made it, and that nothing escapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import BigAutoField, CharField, Exists, Model, OuterRef, Q, TextField, UUIDField
+from django.utils.translation import gettext_lazy as _
+from simple_history.manager import HistoricalQuerySet, HistoryManager
+from simple_history.models import HistoricalRecords
+
+from ..context import acting_user, current_context
+from ..correlation import MAX_LENGTH
+from ..terminals import ScopedTerminals
+from .keys import key_conditions, key_fields
+from .stamps import current_correlation_id, current_operation_id
+
+
+class HistoryQuerySet(ScopedTerminals, HistoricalQuerySet):  # type: ignore[misc]  # simple-history is not typed
+    """simple-history's queryset, read in the operation scope, with one latest row of each whatever the clock says."""
+
+    def filter(self, *args: Any, **kwargs: Any) -> Any:
+        if self._as_instances and "pk" in kwargs:
+            kwargs |= key_conditions(self.model.instance_type, kwargs.pop("pk"))
+        return super().filter(*args, **kwargs)
+
+    def latest_of_each(self) -> Any:
+        """The last row of each key; of rows with one date, the one written last."""
+        key = {field.attname: OuterRef(field.attname) for field in key_fields(self.model.instance_type)}
+        later = Q(history_date__gt=OuterRef("history_date"))
+        tied = Q(history_date=OuterRef("history_date"), history_id__gt=OuterRef("history_id"))
+        return self.filter(~Exists(self.order_by().filter(later | tied, **key)))
+
+
+class TrailManager(HistoryManager):  # type: ignore[misc]  # simple-history is not typed
+    """simple-history's manager, for composite primary keys too."""
+
+    def get_queryset(self) -> Any:
+        rows = self.get_super_queryset()
+        if self.instance is None:
+            return rows
+        return rows.filter(**key_conditions(type(self.instance), self.instance.pk))
+
+
+class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is not typed
+    """A ``HistoricalRecords`` with the operation, the correlation id and a reason of any length as columns.
+
+    Its rows are written by the write path, in the transaction of the change and on the database of the model:
+    one row a change, whoever makes it. Changes that pass the write path by (a plain model's own ``save()``,
+    a deletion that cascades from a plain model) are recorded through simple-history's signals.
+
+    Takes every option of ``HistoricalRecords`` but two, which would break that promise.
+
+    Raises:
+        TypeError: ``cascade_delete_history`` or ``use_base_model_db=False`` is given.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        if options.get("cascade_delete_history"):
+            raise TypeError("An AuditTrail outlives its rows; cascade_delete_history is no option.")
+        if not options.setdefault("use_base_model_db", True):
+            raise TypeError("An AuditTrail is on its model's database; use_base_model_db=False is no option.")
+        options.setdefault("history_id_field", BigAutoField())
+        options.setdefault("history_change_reason_field", TextField(null=True))
+        options.setdefault("history_manager", TrailManager)
+        options.setdefault("historical_queryset", HistoryQuerySet)
+        super().__init__(*args, **options)
+
+    def fields_included(self, model: Any) -> list[Any]:
+        # A composite key is made of columns that are all there.
+        return [field for field in super().fields_included(model) if field.column is not None]
+
+    def get_extra_fields(self, model: type[Model], fields: Any) -> dict[str, Any]:
+        return {
+            **super().get_extra_fields(model, fields),
+            "history_operation_id": UUIDField(
+                _("operation"), null=True, editable=False, db_index=True, default=current_operation_id
+            ),
+            "history_correlation_id": CharField(
+                _("correlation"), max_length=MAX_LENGTH, null=True, editable=False, default=current_correlation_id
+            ),
+        }
+
+    def get_history_user(self, instance: Any) -> Any:
+        if hasattr(instance, "_history_user"):
+            return instance._history_user
+        alias = instance._state.db
+        return (acting_user(alias) if alias else None) or super().get_history_user(instance)
+
+    def get_change_reason_for_object(self, instance: Any, history_type: str, using: str | None) -> Any:
+        given = super().get_change_reason_for_object(instance, history_type, using)
+        return current_context().reason if given is None else given
+
+    # simple-history's receivers, for changes that pass the write path by.
+
+    def post_save(self, instance: Any, created: bool, using: str | None = None, **kwargs: Any) -> None:
+        if not is_recorded(instance):
+            super().post_save(instance, created, using=using, **kwargs)
+
+    def pre_delete(self, instance: Any, **kwargs: Any) -> None:
+        if not is_recorded(instance):
+            super().pre_delete(instance, **kwargs)
+
+    def post_delete(self, instance: Any, using: str | None = None, **kwargs: Any) -> None:
+        if not is_recorded(instance):
+            super().post_delete(instance, using=using, **kwargs)
+
+
+def is_recorded(instance: Any) -> bool:
+    """Whether the write path has recorded, or is about to record, the change that a signal tells of."""
+    return getattr(instance._state, "active_change", None) is not None

@@ -1,0 +1,157 @@
+"""Deleting rows for good: Django's collector, with every model's deletions taken as a change of the write path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+from django.db import connections, transaction
+from django.db.models import Field, Model, Q, QuerySet
+from django.db.models.deletion import CASCADE, Collector
+from django.db.models.signals import post_delete, pre_delete
+
+from ..auditing.history import attributed, has_listeners
+from ..auditing.statements import delete_recorded
+from ..auditing.tables import is_recording, own_table
+from ..operations import Operation
+from . import path
+from .change import Change, Intent
+from .compiling import locked_keys, our_queryset
+from .pending import active_change
+
+
+class WritePathCollector(Collector):
+    """Collects and deletes as Django's does, cascades, restrictions and signals included.
+
+    Where concerns apply to a model, its deleted rows are one :class:`Change`: prepared after the last ``pre_delete``,
+    so that what receivers still change counts, and applied when all is deleted. Rows whose keys are set to null take
+    the write path as a set update.
+    """
+
+    def __init__(self, operation: Operation, *, using: str, origin: Any) -> None:
+        super().__init__(using=using, origin=origin)
+        self._operation = operation
+        self._changes: list[Change] = []
+        self._is_prepared = False
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        models = dict.fromkeys((*self.data, *(rows.model for rows in self.fast_deletes)))
+        concerned = [model for model in models if path.concerns_of(model)]
+        # Where constraints cannot be deferred, Django sets nullable keys to null before it deletes their rows too.
+        updated = [
+            (field, value)
+            for field, value in self.field_updates
+            if field.remote_field.on_delete is not CASCADE and path.concerns_of(field.model)
+        ]
+        if not concerned and not updated:
+            return super().delete()
+        with transaction.atomic(using=self.using, savepoint=False):
+            for key in updated:
+                self._update_through_write_path(*key)
+            self._changes = [self._change(model) for model in concerned]
+            if not any(self._has_signal_listeners(model) for model in self.data):
+                self._prepare()
+            with ExitStack() as stack:
+                for change in self._changes:
+                    for instance in self.data.get(change.model, ()):
+                        stack.enter_context(_told(instance, change))
+                total, by_model = super().delete()
+            for change in self._changes:
+                path.applied(change, by_model.get(change.model._meta.label, 0))
+        return total, by_model
+
+    def instances_with_model(self) -> Iterator[tuple[type[Model], Model]]:
+        yield from super().instances_with_model()
+        # Django asks for them to send pre_delete. When it asks for one more, the receivers have run.
+        self._prepare()
+
+    def _has_signal_listeners(self, model: type[Model]) -> bool:
+        return any(has_listeners(signal, model, besides_trails=True) for signal in (pre_delete, post_delete))
+
+    def _change(self, model: type[Model]) -> Change:
+        return Change(
+            operation=self._operation,
+            model=model,
+            alias=self.using,
+            kind="-",
+            rows=tuple(instance.pk for instance in self.data.get(model, ())),
+            sets=tuple(rows for rows in self.fast_deletes if rows.model is model),
+            entity=self.origin if type(self.origin) is model else None,
+            intent=Intent.DELETE,
+        )
+
+    def _prepare(self) -> None:
+        if self._is_prepared:
+            return
+        self._is_prepared = True
+        for position, change in enumerate(self._changes):
+            if change.sets and _is_recorded(change.model):
+                change = self._changes[position] = self._with_one_set(change)
+            path.prepare(change)
+
+    def _with_one_set(self, change: Change) -> Change:
+        """``change`` with its unseen rows fixed, so that those recorded and those deleted are the same."""
+        model = change.model
+        rows = _lockable(model, change.sets, self.using)
+        fast_deletes: Any = self.fast_deletes
+        others: list[Any] = [rows for rows in fast_deletes if rows.model is not model]
+        if change.rows:
+            keys: tuple[Any, ...] = tuple(locked_keys(rows))
+            self.fast_deletes = [*others, QuerySet(model, using=self.using).filter(pk__in=keys)]
+            looked_at: Any = change.rows
+            return replace(change, rows=(*looked_at, *keys), sets=())
+        self.fast_deletes = cast("Any", [*others, _Recorded(change)])
+        return replace(change, sets=(rows,))
+
+    def _update_through_write_path(self, field: Field[Any, Any], value: Any) -> None:
+        """Make the rows whose keys are set to null, or to something else, a queryset that takes the write path."""
+        ours = our_queryset(field.model, self.using)
+        if ours is None:
+            return  # a model without a repository: its updates are Django's
+        groups: list[Any] = []
+        collected: Any = self.field_updates[field, value]
+        for rows in collected:
+            if isinstance(rows, QuerySet) and rows._result_cache is None:
+                groups.append(ours.filter(pk__in=rows.order_by().values("pk")))
+            else:
+                groups.append(ours.filter(pk__in=[row.pk for row in rows]))
+        self.field_updates[field, value] = groups
+
+
+@contextmanager
+def _told(instance: Model, change: Change) -> Iterator[None]:
+    """Let simple-history's receivers find on ``instance`` what is recorded already, or what they are to record."""
+    with attributed(instance, change.alias), active_change(instance, change):
+        yield
+
+
+def _is_recorded(model: type[Model]) -> bool:
+    """Whether the write path writes down which rows of ``model`` are deleted."""
+    table = own_table(model)
+    return table is not None and table.is_trail and is_recording()
+
+
+class _Recorded:
+    """In the place of a queryset to be deleted: the rows that the operation has recorded as deleted."""
+
+    def __init__(self, change: Change) -> None:
+        self.model = change.model
+        self._change = change
+
+    def _raw_delete(self, using: str) -> int:
+        table = own_table(self.model)
+        assert table is not None
+        return delete_recorded(table, using, self._change.operation.id)
+
+
+def _lockable(model: type[Model], sets: Sequence[QuerySet[Any]], alias: str) -> QuerySet[Any]:
+    """All rows of ``sets`` as one queryset without joins, locked when it is read, where the engine locks rows."""
+    rows: QuerySet[Any]
+    if len(sets) == 1 and len(sets[0].query.alias_map) <= 1 and not sets[0].query.distinct:
+        rows = QuerySet(model, query=sets[0].query.chain(), using=alias)
+    else:
+        either = Q.create([("pk__in", rows.order_by().values("pk")) for rows in sets], connector=Q.OR)
+        rows = QuerySet(model, using=alias).filter(either)
+    return rows.select_for_update() if connections[alias].features.has_select_for_update else rows
