@@ -9,13 +9,14 @@ from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, models
+from django.db import connections, models, router
 from django.db.models import CharField, ForeignObjectRel, Model, TextField
 
 from . import filtering
-from .auditing.tables import has_history
+from .auditing.tables import HistoryTable, has_history, tables_of
 from .conf import KNOWN_SETTINGS
 from .models import RepositoryModel
+from .querysets import RepositoryQuerySetMixin
 from .repository import Repository
 from .soft_delete.markers import can_be_soft_deleted, marker_of, model_marker
 
@@ -27,6 +28,7 @@ def register_checks() -> None:
     register(check_settings)
     register(check_repositories, Tags.models)
     register(check_soft_delete, Tags.models)
+    register(check_histories, Tags.models)
     register(check_collations, Tags.database)
 
 
@@ -58,6 +60,8 @@ def check_repositories(app_configs: Sequence[Any] | None = None, **kwargs: Any) 
             filtering.resolve_policy(model, repository.filters)
         except ImproperlyConfigured as error:
             problems.append(Error(str(error), obj=model, hint=DOCS, id="enterprise_repo.E004"))
+        if not issubclass(repository._queryset_class, RepositoryQuerySetMixin):
+            problems.append(_foreign_queryset(model, repository))
         try:
             marker_of(model, repository.soft_delete)
         except ImproperlyConfigured as error:
@@ -80,6 +84,28 @@ def check_soft_delete(app_configs: Sequence[Any] | None = None, **kwargs: Any) -
     return problems
 
 
+def check_histories(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """A history is where its model is: only then do both commit, or neither."""
+    return [
+        Error(
+            f"The history of {table.model._meta.label} is kept on another database than the model.",
+            hint="Let the routers keep both on one, with use_base_model_db=True on a HistoricalRecords.",
+            obj=table.model,
+            id="enterprise_repo.E008",
+        )
+        for model in dict.fromkeys(model for model, _ in _repositories(app_configs))
+        for table in tables_of(model)
+        if table.model is model and _is_elsewhere(table)
+    ]
+
+
+def _is_elsewhere(table: HistoryTable) -> bool:
+    alias = router.db_for_write(table.model)
+    if not table.records.use_base_model_db and router.db_for_write(table.history) != alias:
+        return True
+    return router.allow_migrate_model(alias, table.model) and not router.allow_migrate_model(alias, table.history)
+
+
 def check_collations(
     app_configs: Sequence[Any] | None = None, databases: Iterable[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
@@ -93,6 +119,16 @@ def check_collations(
         elif connection.vendor == "postgresql":
             problems += _ascii_folding(connection, alias)
     return problems
+
+
+def _foreign_queryset(model: type[Model], repository: Repository[Any]) -> CheckMessage:
+    name = repository._queryset_class.__name__
+    return Error(
+        f"{model._meta.label}: the querysets of its Repository are {name}, which knows no verbs.",
+        hint=f"Let {name} inherit RepositoryQuerySet, or RepositoryQuerySetMixin before another queryset class.",
+        obj=model,
+        id="enterprise_repo.E007",
+    )
 
 
 def _repositories(app_configs: Sequence[Any] | None) -> Iterator[tuple[type[Model], Repository[Any]]]:

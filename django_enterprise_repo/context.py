@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db import router
 from django.db.models import Model
 from django.utils.functional import LazyObject, empty
 
@@ -144,11 +145,12 @@ def _acceptable(user: Any) -> Any:
 def _known(user: Any) -> Model | None:
     if user is None or getattr(user, "is_anonymous", False):
         return None
-    if not hasattr(user, "_meta"):
-        raise InvalidArgumentType(f"user= takes a user, not {type(user).__name__}; use user_id= for a key.")
+    if not isinstance(user, get_user_model()):
+        kind = user.__name__ if isinstance(user, type) else type(user).__name__
+        raise InvalidArgumentType(f"user= takes a user, not {kind}; use user_id= for a key.")
     if user.pk is None:
         raise InvalidArgument("user= takes a saved user; this one has no primary key.")
-    return user  # type: ignore[no-any-return]  # a user or a lazy stand-in for one
+    return user
 
 
 def _text(value: Any, name: str) -> str:
@@ -194,12 +196,23 @@ def _woken(user: Any) -> Any:
 
 def _find_user(user_id: Any, alias: str) -> Model:
     model = get_user_model()
-    manager = model._default_manager.db_manager(alias)
+    # Where the row is written, or else where the users of this project are.
+    for place in dict.fromkeys((alias, router.db_for_read(model))):
+        user = _look_up(model, user_id, place) if router.allow_migrate_model(place, model) else None
+        if user is not None:
+            return user
+    raise InvalidArgument("user_id= is neither a primary key nor a natural key of a user.")
+
+
+def _look_up(model: Any, user_id: Any, alias: str) -> Model | None:
+    manager: Any = model._default_manager.db_manager(alias)
     try:
         user = manager.filter(pk=model._meta.pk.to_python(user_id)).first()
     except (ValidationError, TypeError, ValueError):
         user = None  # not of the key's type, so it can only be a natural key
+    if user is not None or not hasattr(manager, "get_by_natural_key"):
+        return cast("Model | None", user)
     try:
-        return user or manager.get_by_natural_key(user_id)
-    except (AttributeError, TypeError, ValueError, model.DoesNotExist):
-        raise InvalidArgument("user_id= is neither a primary key nor a natural key of a user.") from None
+        return cast("Model", manager.get_by_natural_key(user_id))
+    except (TypeError, ValueError, model.DoesNotExist):
+        return None

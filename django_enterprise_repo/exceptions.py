@@ -76,8 +76,8 @@ class StaleObjectError(RepositoryError, DatabaseError):
     Attributes:
         model: the model class.
         pk: primary key of the row.
-        expected: the version the write was based on.
-        actual: the version found in the database, ``None`` when the row is gone.
+        expected: the version the write was based on, ``None`` where the model has no version.
+        actual: the version found in the database, ``None`` when the row is gone or soft-deleted.
     """
 
     def __init__(self, model: type[Any], pk: Any, *, expected: int | None, actual: int | None) -> None:

@@ -63,6 +63,20 @@ class RepositoryModel(models.Model):
 
     save_base.alters_data = True  # type: ignore[attr-defined]
 
+    def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
+        """Django's own; a refresh of some columns leaves the version as it was held.
+
+        The other columns are as old as they were, and only the old version makes a later save notice.
+        """
+        version = None if fields is None else writing.versions.version_field(type(self))
+        if version is None or {version.name, version.attname} & set(fields):
+            super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
+            return
+        held = {name: value for name, value in self.__dict__.items() if name == version.attname}
+        super().refresh_from_db(using=using, fields=fields, from_queryset=from_queryset)
+        self.__dict__.pop(version.attname, None)
+        self.__dict__.update(held)
+
     def _save_table(self, *args: Any, **kwargs: Any) -> Any:
         updated = super()._save_table(*args, **kwargs)  # type: ignore[misc]
         table = kwargs["cls"] if "cls" in kwargs else args[1]

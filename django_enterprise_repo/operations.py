@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
+from functools import partial
 from threading import get_ident
 from typing import Any, Literal, NamedTuple, TypeVar
 from uuid import UUID
@@ -100,7 +101,7 @@ class Attempt:
 
     def remember(self, *entities: Model) -> None:
         """Put the entities' attributes back as they are now if this attempt fails."""
-        self._undo.extend(_snapshot(entity) for entity in entities)
+        self._undo.extend(partial(_put_back, *_snapshot(entity)) for entity in entities)
 
     def on_failure(self, undo: Callable[[], None]) -> None:
         self._undo.append(undo)
@@ -110,17 +111,17 @@ class Attempt:
             self._undo.pop()()
 
 
-def _snapshot(entity: Model) -> Callable[[], None]:
-    attributes = {name: value for name, value in entity.__dict__.items() if name != "_state"}
-    adding, alias, cached = entity._state.adding, entity._state.db, dict(entity._state.fields_cache)
+def _snapshot(entity: Model) -> tuple[Model, dict[str, Any], bool, str | None, dict[str, Any]]:
+    state = entity._state
+    return entity, dict(entity.__dict__), state.adding, state.db, dict(state.fields_cache)
 
-    def restore() -> None:
-        for name in entity.__dict__.keys() - attributes.keys() - {"_state"}:
-            del entity.__dict__[name]
-        entity.__dict__.update(attributes)
-        entity._state.adding, entity._state.db, entity._state.fields_cache = adding, alias, cached
 
-    return restore
+def _put_back(
+    entity: Model, attributes: dict[str, Any], adding: bool, alias: str | None, fields_cache: dict[str, Any]
+) -> None:
+    entity.__dict__.clear()
+    entity.__dict__.update(attributes)
+    entity._state.adding, entity._state.db, entity._state.fields_cache = adding, alias, fields_cache
 
 
 # Joined calls are recognised by context *and* connection *and* thread: a task created inside an operation

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from django.db.models import QuerySet
 
@@ -66,12 +66,20 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
     def chunked_by_key(self, chunk_size: int) -> Iterator[T]:
         """The rows in the order of their key, one statement a chunk: for drivers that fetch whole results."""
         rows: Any = self.rows().order_by("pk")
-        chunk = list(rows[:chunk_size].iterator(chunk_size))
-        while chunk:
-            yield from chunk
-            if len(chunk) < chunk_size:
+        rows.query.standard_ordering = True  # whatever reverse() said
+        page, size = rows, chunk_size
+        while True:
+            chunk = list(page[:size].iterator(size))
+            if len(chunk) < size:
+                yield from chunk
                 return
-            chunk = list(rows.filter(pk__gt=chunk[-1].pk)[:chunk_size].iterator(chunk_size))
+            # A join may answer a row more than once, so the last one may go on behind the chunk.
+            last = chunk.pop().pk
+            while chunk and chunk[-1].pk == last:
+                chunk.pop()
+            yield from chunk
+            page = rows.filter(pk__gte=last)
+            size = chunk_size + 1 if chunk else 2 * size
 
     # Writing terminals, with Django's signatures and Django's meaning.
 
@@ -117,7 +125,7 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
         return self._writing(
             "bulk_update",
             lambda _: writing.bulk.update_all(
-                entities, fields, self.model, self.db, lambda: django(entities, fields, batch_size)
+                entities, fields, self._chain(), lambda: django(entities, fields, batch_size)
             ),
         )
 
@@ -126,7 +134,10 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
         values = writing.sets.columns(self.model, fields)
         if values is None or not writing.path.concerns_of(self.model):
             # Nothing of ours is active, or a name only Django can refuse.
-            return self._writing("update", lambda attempt: self.send_update(**fields))
+            send = writing.change.Call(partial(self.send_update, **fields))
+            return cast(
+                "int", self._writing("update", lambda attempt: writing.path.execute(self._change("~", attempt), send))
+            )
         count = self._writing("update", lambda attempt: writing.sets.update(self._chain(), values, attempt))
         self._result_cache = None
         return count
@@ -146,10 +157,6 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
     def send_update(self, **fields: Any) -> int:
         """Django's ``update`` beneath ours; the write path sends with it."""
         return super(Rows, self).update(**fields)  # type: ignore[misc,no-any-return]
-
-    def send_delete(self) -> tuple[int, dict[str, int]]:
-        """Django's ``delete`` beneath ours; the write path sends with it."""
-        return super(Rows, self).delete()  # type: ignore[misc,no-any-return]
 
     def send_bulk_create(self, entities: list[T], batch_size: int | None) -> list[T]:
         """Django's ``bulk_create`` beneath ours; the write path sends with it."""
@@ -178,6 +185,9 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
 
 for _name in ("create", "get_or_create", "update_or_create", "bulk_create", "bulk_update"):
     getattr(RepositoryQuerySetMixin, _name).alters_data = True
+for _name in ("send_update", "send_bulk_create"):
+    getattr(RepositoryQuerySetMixin, _name).alters_data = True
+    getattr(RepositoryQuerySetMixin, _name).queryset_only = True
 
 
 class RepositoryQuerySet(RepositoryQuerySetMixin[T], QuerySet[T]):  # type: ignore[misc]  # stubs name a parameter

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db.models import Manager
@@ -9,12 +12,13 @@ from django.db.models import Manager
 from . import scoping
 from .aio import AsyncVerbs
 from .policies import FilterPolicy
-from .querysets import RepositoryQuerySet
+from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
 from .results import DeletionResult
 from .soft_delete import visibility
 from .soft_delete.markers import SoftDeleteSetting
 from .types import T
 from .verbs import Policies
+from .verbs.rows import is_related
 
 if TYPE_CHECKING:
     from typing import Self
@@ -46,7 +50,22 @@ class Repository(AsyncVerbs[T], Manager[T]):
         unknown = policies.keys() - _POLICIES
         if unknown:
             raise TypeError(f"{min(unknown)!r} is no policy; there are {', '.join(sorted(_POLICIES))}.")
-        return type(cls.__name__, (cls,), {"__module__": cls.__module__, **policies})
+        # Under a name of its own, so that Django refuses to write it into a migration as the class it came from.
+        return type(f"Configured{cls.__name__}", (cls,), {"__module__": cls.__module__, **policies})
+
+    @classmethod
+    def from_queryset(cls, queryset_class: Any, class_name: str | None = None) -> Any:
+        """Django's own; a verb that ``queryset_class`` overrides is overridden in the repository too.
+
+        ``queryset_class`` has to inherit :class:`RepositoryQuerySet` or its mixin; a system check says so.
+        """
+        manager: Any = super().from_queryset(queryset_class, class_name)
+        for name in dir(AsyncVerbs):
+            method = getattr(queryset_class, name, None)
+            is_own = inspect.isfunction(method) and method is not getattr(RepositoryQuerySet, name)
+            if is_own and not name.startswith("_") and issubclass(queryset_class, RepositoryQuerySetMixin):
+                setattr(manager, name, _through_queryset(name, method))
+        return manager
 
     def get_queryset(self) -> RepositoryQuerySet[T]:
         queryset: RepositoryQuerySet[T] = super().get_queryset()  # type: ignore[assignment]
@@ -61,6 +80,13 @@ class Repository(AsyncVerbs[T], Manager[T]):
             scoping.enclose(queryset)
         return queryset
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        narrowing = vars(cls).get("get_queryset")
+        if narrowing is not None:
+            # A subclass may narrow its rows here instead of in scope(): they are the repository's own as well.
+            cls.get_queryset = _enclosing(narrowing)  # type: ignore[assignment,method-assign]
+
     def scope(self, queryset: RepositoryQuerySet[T]) -> RepositoryQuerySet[T]:
         """Narrow ``queryset`` to the rows this repository is about. Override for tenancy; every verb obeys.
 
@@ -68,16 +94,10 @@ class Repository(AsyncVerbs[T], Manager[T]):
         """
         return queryset
 
-    def all(self) -> Any:
-        return self.rows()
-
     def rows(self) -> RepositoryQuerySet[T]:
         rows = self.get_queryset()
-        if not hasattr(self, "core_filters"):
-            # A subclass may narrow in get_queryset() instead of scope(). The filter of a related manager,
-            # which has core_filters, is something the caller asked for and stays a condition of its own.
-            scoping.enclose(rows)
-        return rows
+        # Of a prefetched relation Django answers the loaded queryset itself, which is not ours to change.
+        return rows if rows._result_cache is None else rows._chain()
 
     def _own_policies(self) -> Policies:
         return Policies(filters=self.filters, soft_delete=self.soft_delete, unfiltered=self.shows_deleted)
@@ -87,6 +107,28 @@ class Repository(AsyncVerbs[T], Manager[T]):
 
     def _delete_rows(self) -> DeletionResult:
         raise TypeError("delete() of a repository takes an entity or a primary key; use delete_all() for sets.")
+
+
+def _through_queryset(name: str, method: Any) -> Any:
+    @wraps(method)
+    def verb(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.rows(), name)(*args, **kwargs)
+
+    return verb
+
+
+def _enclosing(get_queryset: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """``get_queryset`` whose conditions are told apart from what callers filter for."""
+
+    @wraps(get_queryset)
+    def enclosing(self: Any) -> Any:
+        rows = get_queryset(self)
+        # What a related manager adds is the relation, which the caller asked for.
+        if not is_related(self):
+            scoping.enclose(rows)
+        return rows
+
+    return enclosing
 
 
 _POLICIES = frozenset({"filters", "soft_delete"})

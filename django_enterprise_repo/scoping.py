@@ -13,7 +13,9 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet, FullResultSet
 from django.db.models import QuerySet
-from django.db.models.sql.where import WhereNode
+from django.db.models.expressions import Col
+from django.db.models.lookups import IsNull
+from django.db.models.sql.where import NothingNode, WhereNode
 
 
 class ScopeNode(WhereNode):
@@ -75,6 +77,7 @@ def is_bound(queryset: QuerySet[Any]) -> bool:
         return True  # not refused here: Django has its own words for writes on these
     where = query.where.clone()
     _drop_scope(where)
+    _settle_null_tests(where)
     if not where.children:
         return False
     try:
@@ -84,6 +87,17 @@ def is_bound(queryset: QuerySet[Any]) -> bool:
     except EmptyResultSet:
         return True
     return bool(sql)
+
+
+def _settle_null_tests(node: WhereNode) -> None:
+    """Replace the null tests of columns that are never null by what they always answer."""
+    for position, child in enumerate(node.children):
+        if isinstance(child, WhereNode):
+            _settle_null_tests(child)
+        elif isinstance(child, IsNull) and isinstance(child.lhs, Col) and not child.lhs.target.null:
+            table = child.lhs.target.model._meta.db_table
+            if child.lhs.alias == table:  # a joined table's column may be null for want of a row
+                node.children[position] = WhereNode([NothingNode()], negated=not child.rhs)
 
 
 def _drop_scope(node: WhereNode) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import NotSupportedError
 from django.db.models import F, QuerySet
 from django.db.models.lookups import Exact, IsNull
 
@@ -34,7 +35,13 @@ def hide_deleted(queryset: QuerySet[Any], marker: Marker) -> None:
 
 
 def show_deleted(queryset: QuerySet[Any]) -> None:
-    """Let deleted and living rows be seen. In place."""
+    """Let deleted and living rows be seen. In place.
+
+    Raises:
+        NotSupportedError: a union or its like, whose parts are settled.
+    """
+    if queryset.query.combinator:
+        raise NotSupportedError(f"Deleted rows cannot be shown in or left out of a {queryset.query.combinator}().")
     scoping.remove(queryset, is_visibility)
 
 

@@ -41,6 +41,7 @@ class EntityVerbs(Writes[T]):
         alias = self._write_alias(using, entity)
 
         def body(attempt: Attempt) -> T:
+            attempt.remember(entity)
             if validate:
                 entity.full_clean()
             writing.entities.insert(entity, alias, attempt, savepoint=savepoint)
@@ -202,6 +203,9 @@ class EntityVerbs(Writes[T]):
         values = self._normalised(writing.arguments.changed_fields(self.model, changes, fields))
         if not values and not writing.arguments.is_entity(self.model, entity_or_pk):
             raise InvalidArgument("update() with a primary key needs at least one column to change.")
+        version = writing.versions.version_field(self.model)
+        if version is not None and version in values:
+            raise InvalidArgument(f"{version.name!r} moves by itself; expected_version= says which one you know.")
         alias = self._write_alias(using, self._entity_hint(entity_or_pk))
 
         def body(attempt: Attempt) -> T:
@@ -286,6 +290,8 @@ for _verb in (
 ):
     # Templates must not be able to call them.
     cast("Any", _verb).alters_data = True
+# As Django's own: a manager made of a queryset must not delete every row by a call without arguments.
+cast("Any", EntityVerbs.delete).queryset_only = True
 
 
 def _own_method(model: type[Model], name: str, *, soft: bool) -> Callable[..., Any] | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 
 from django.core.exceptions import ValidationError
 from django.db import connections
-from django.db.models import CompositePrimaryKey, Q
+from django.db.models import CompositePrimaryKey, IntegerField, Q
 
+from .. import writing
 from ..exceptions import InvalidArgument, InvalidArgumentType
 from ..operations import OperationSpec, run
 from ..pagination import Page, PaginationRequest, check_caps, paginate
@@ -73,7 +74,7 @@ class ReadVerbs(Rows[T]):
         self, pks: Iterable[Any], /, *, include_deleted: bool = False, load: Load = (), using: str | None = None
     ) -> dict[Any, T]:
         """The rows with these primary keys, by key and in the order asked for; missing ones are left out."""
-        if isinstance(pks, str | bytes):
+        if isinstance(pks, str | bytes) or not isinstance(pks, Iterable):
             raise InvalidArgumentType(f"get_many() takes a sequence of keys, not {type(pks).__name__}.")
         keys = [_key(self.model, pk) for pk in pks]
         rows = self._selected(include_deleted=include_deleted, load=load, using=using)
@@ -101,6 +102,9 @@ class ReadVerbs(Rows[T]):
             InvalidFilter: the dict is not within the filter policy.
             InvalidArgument: no condition at all.
         """
+        options = {"include_deleted": include_deleted, "load": load, "using": using}
+        if filters is None:
+            writing.arguments.refuse_ambiguous(self.model, [name for name, value in options.items() if value])
         if not filters and not equals:
             raise InvalidArgument("get_by() needs a condition.")
         rows = self._selected(filters, equals, include_deleted=include_deleted, load=load, using=using)
@@ -172,8 +176,7 @@ class ReadVerbs(Rows[T]):
         """
         rows = self._selected(filters, include_deleted=include_deleted, load=load, using=using)
         rows = self._ordered(rows, order_by)
-        if only:
-            rows = rows.only(*only)
+        rows = _with_only(rows, only)
         if pagination is None:
             return self._read("list", using, lambda: builtins.list(rows))
         if not isinstance(pagination, PaginationRequest):
@@ -221,8 +224,7 @@ class ReadVerbs(Rows[T]):
         if type(chunk_size) is not int or chunk_size < 1:
             raise InvalidArgument("chunk_size= takes a positive int.")
         rows = self._selected(filters, include_deleted=include_deleted, load=load, using=using)
-        if only:
-            rows = rows.only(*only)
+        rows = _with_only(rows, only)
         alias = self._read_alias(using)
         if connections[alias].vendor == "mysql":
             if order_by or rows.query.order_by:
@@ -252,8 +254,16 @@ class ReadVerbs(Rows[T]):
             raise InvalidArgument("nowait= and skip_locked= say how to lock; they need for_update=True.")
         rows = self._selected(include_deleted=include_deleted, load=load, using=using)
         if for_update:
-            rows = rows.select_for_update(nowait=nowait, skip_locked=skip_locked)
+            rows = rows.select_for_update(nowait=nowait, skip_locked=skip_locked, of=self._lockable(rows))
         return self._read("get", using, lambda: rows.get(Q(("pk", key))), for_update=for_update)
+
+    def _lockable(self, rows: Any) -> tuple[str, ...]:
+        """What a lock takes: the row, and not what is joined to it, which on PostgreSQL may be nullable."""
+        can_choose = connections[self._write_alias(rows._db)].features.has_select_for_update_of
+        if not can_choose or not rows.query.select_related:
+            return ()
+        links = (link for link in self.model._meta.parents.values() if link is not None)
+        return ("self", *(link.name for link in links))
 
     def _options_of(self, kwargs: dict[str, Any]) -> bool:
         """Whether keywords of ``get(pk=…)`` are this verb's and not lookups of the model."""
@@ -263,11 +273,22 @@ class ReadVerbs(Rows[T]):
 
     def _read(self, name: str, using: str | None, body: Callable[[], R], *, for_update: bool = False) -> R:
         alias = self._write_alias(using) if for_update else self._read_alias(using)
-        effect: Literal["read"] = "read"
-        return run(OperationSpec(name, self.model, alias, effect, retry_safe=True), lambda _: body())
+        return run(OperationSpec(name, self.model, alias, "read", retry_safe=True), lambda _: body())
 
 
 _GET_OPTIONS = frozenset({"for_update", "nowait", "skip_locked", "include_deleted", "load", "using"})
+
+
+def _with_only(rows: R, only: Iterable[str]) -> R:
+    """``rows`` with these columns loaded, and those that joined relations hang on."""
+    if isinstance(only, str) or not isinstance(only, Iterable):
+        raise InvalidArgumentType(f"only= takes a sequence of column names, not {type(only).__name__}.")
+    names = tuple(only)
+    if not names:
+        return rows
+    queryset = cast("Any", rows)
+    joined = queryset.query.select_related
+    return cast("R", queryset.only(*names, *(joined if isinstance(joined, dict) else ())))
 
 
 def _only(filters: tuple[Filters | None, ...], verb: str) -> Filters | None:
@@ -296,9 +317,19 @@ def _key(model: type[Any], value: Any) -> Any:
         raise InvalidArgumentType(f"A primary key of {model._meta.label} cannot be {type(value).__name__}.")
     if hasattr(value, "_meta"):
         raise InvalidArgumentType(f"Expected a primary key of {model._meta.label}, not an instance.")
-    if isinstance(model._meta.pk, CompositePrimaryKey):
-        return tuple(value) if isinstance(value, tuple | builtins.list) else value
+    pk = model._meta.pk
+    fields = pk.fields if isinstance(pk, CompositePrimaryKey) else (pk,)
+    values = value if isinstance(pk, CompositePrimaryKey) else (value,)
+    if not isinstance(values, tuple | builtins.list) or len(values) != len(fields):
+        raise InvalidArgument(f"A primary key of {model._meta.label} is a tuple of {len(fields)}.")
     try:
-        return model._meta.pk.to_python(value)
-    except ValidationError:
+        key = tuple(_key_part(field, part) for field, part in zip(fields, values, strict=True))
+    except (ValidationError, TypeError, ValueError):
         raise InvalidArgument(f"That is no primary key of {model._meta.label}.") from None
+    return key if isinstance(pk, CompositePrimaryKey) else key[0]
+
+
+def _key_part(field: Any, value: Any) -> Any:
+    if isinstance(field, IntegerField) and isinstance(value, bool | float):
+        raise TypeError("no number of a row")  # to_python would make 1 of 1.9
+    return field.to_python(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 
 from django.db import router
 from django.db.models import Model, Prefetch, Q
@@ -132,7 +132,7 @@ class Rows(_Subscriptable[T]):
 
     def _ordered(self, rows: RepositoryQuerySet[T], order_by: OrderBy | None) -> RepositoryQuerySet[T]:
         explicit = rows.query.order_by
-        if order_by is None and explicit:
+        if explicit and (order_by is None or order_by in ((), [])):
             # Somebody called Django's order_by(); the key still has to make it a total order.
             return rows if "pk" in explicit or "-pk" in explicit else rows.order_by(*explicit, "pk")
         if isinstance(order_by, str):
@@ -141,11 +141,17 @@ class Rows(_Subscriptable[T]):
         return rows.order_by(*ordering.expressions())
 
     def _read_alias(self, using: str | None) -> str:
-        return using or self._db or router.db_for_read(self.model, **self._hints)
+        return using or self._db or router.db_for_read(self.model, **self._routing_hints())
 
     def _write_alias(self, using: str | None, entity: Model | None = None) -> str:
-        hints = self._hints if entity is None else {"instance": entity}
+        hints = self._routing_hints()
+        if entity is not None and (entity._state.db is not None or "instance" not in hints):
+            hints = {**hints, "instance": entity}
         return using or self._db or router.db_for_write(self.model, **hints)
+
+    def _routing_hints(self) -> dict[str, Any]:
+        # Django gives the hint of a related manager to its querysets only.
+        return {**self._hints, "instance": cast("Any", self).instance} if is_related(self) else self._hints
 
     def _marker(self) -> Marker | None:
         return self._own_policies().marker(self.model)
@@ -163,11 +169,20 @@ class Rows(_Subscriptable[T]):
             Model.DoesNotExist: as if the row did not exist, which for this repository it doesn't.
         """
         rows = self.rows()
+        if rows.query.is_sliced or rows.query.combinator:
+            raise InvalidArgument(
+                "A slice or a combination of querysets cannot say whether an entity is among its rows."
+            )
         if not scoping.is_narrowed(rows, visibility.is_visibility):
             return
         visibility.show_deleted(rows)
         if not rows.using(alias).order_by().filter(pk=entity.pk).exists():
             raise self.model.DoesNotExist(f"The {self.model._meta.label} is not among the rows of this repository.")  # type: ignore[attr-defined]
+
+
+def is_related(manager: object) -> bool:
+    """Whether ``manager`` was made by Django for the rows on the other side of a relation."""
+    return hasattr(manager, "core_filters")
 
 
 def trusted_equals(model: type[Model], equals: Mapping[str, Any]) -> builtins.list[Q]:

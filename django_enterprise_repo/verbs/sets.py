@@ -13,6 +13,7 @@ from ..operations import Attempt
 from ..scoping import is_bound
 from ..soft_delete import visibility
 from ..types import Filters, T
+from .relations import adopt, link
 from .writes import Writes
 
 
@@ -32,6 +33,8 @@ class SetVerbs(Writes[T]):
     ) -> builtins.list[T]:
         """Insert all entities or none, ``batch_size`` rows a statement, and answer them.
 
+        On a related manager they become members of the relation, as with Django's ``create()``.
+
         Raises:
             IntegrityError: a key or a unique value is taken; nothing was inserted.
             InvalidArgumentType: an item is not an instance of this model; nothing was sent.
@@ -44,8 +47,12 @@ class SetVerbs(Writes[T]):
         rows = self.rows().using(alias)
 
         def body(attempt: Attempt) -> builtins.list[T]:
+            attempt.remember(*listed)
+            adopt(self, listed)
             send = partial(rows.send_bulk_create, listed, batch_size)
-            writing.bulk.insert_all(listed, self.model, alias, send, attempt, savepoint=savepoint)
+            with writing.transactions.all_or_nothing(alias, savepoint=savepoint):
+                writing.bulk.insert_all(listed, self.model, alias, send, attempt)
+                link(self, listed)
             return listed
 
         return self._write("add_all", alias, body, user=user, user_id=user_id, reason=reason)

@@ -12,9 +12,22 @@ from ..exceptions import InvalidArgument, InvalidArgumentType
 
 M = TypeVar("M", bound=Model)
 
-#: Keywords of the write verbs. A column of the same name has to be changed through the mapping.
+#: Keywords of the verbs. A column of the same name has to be changed through the mapping.
 RESERVED = frozenset(
-    {"user", "user_id", "reason", "using", "validate", "expected_version", "savepoint", "hard", "everything", "filters"}
+    {
+        "user",
+        "user_id",
+        "reason",
+        "using",
+        "validate",
+        "expected_version",
+        "savepoint",
+        "hard",
+        "everything",
+        "filters",
+        "include_deleted",
+        "load",
+    }
 )
 
 
@@ -99,8 +112,18 @@ def changed_fields(
         field = _column(model, name)
         if field in values:
             raise InvalidArgument(f"{name!r} is given twice.")
+        if isinstance(value, Model):
+            _require_related(field, value)
         values[field] = value
     return values
+
+
+def _require_related(field: Field[Any, Any], value: Model) -> None:
+    related: Any = field.related_model
+    if not isinstance(related, type) or not isinstance(value, concrete_model(related)):
+        raise InvalidArgumentType(f"{field.name!r} does not take a {value._meta.label}.")
+    if value.pk is None:
+        raise InvalidArgument(f"{field.name!r} takes a saved {value._meta.label}; this one has no primary key.")
 
 
 def refuse_ambiguous(model: type[Model], keywords: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import NotSupportedError, connections
 from django.db.models import Model, QuerySet
 
-from ..auditing.history import refuse_elsewhere
+from ..auditing.history import refuse_elsewhere, takes_write_path
 from ..auditing.objects import copy_objects
 from ..auditing.stamps import BY_HAND, Stamp
 from ..auditing.statements import change_and_copy, copy_row, copy_rows
@@ -22,6 +22,7 @@ from ..context import acting_user
 from ..exceptions import HistoryMismatch
 from . import compiling
 from .change import Change, Rows, S, Update
+from .locking import locked_keys
 from .transactions import has_parents, is_recorded_in_one_statement
 
 # Keys that one statement may list.
@@ -91,8 +92,11 @@ def _tables_to_write(change: Change) -> list[HistoryTable]:
     tables = list(tables_of(change.model))
     if change.fields is not None:
         tables = [table for table in tables if _is_touched(table, change)]
-    if change.entity is not None and change.kind != "-" and hasattr(change.entity, "skip_history_when_saving"):
-        return []  # simple-history's way of saving without a record
+    if change.entity is not None and change.kind != "-":
+        if not takes_write_path(change.model):
+            return []  # Django saves it, and the receivers record it
+        if hasattr(change.entity, "skip_history_when_saving"):
+            return []  # simple-history's way of saving without a record
     if change.kind == "-":  # the rows of inherited tables are deletions of their own
         tables = [table for table in tables if table.model is change.model._meta.concrete_model]
     if change.entity is not None or change.kind == "-":
@@ -169,7 +173,7 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
         return statement.sent_by(send_returning)
 
     def send_frozen(statement: Update) -> int:
-        record.keys = compiling.locked_keys(statement.narrowed())
+        record.keys = locked_keys(statement.narrowed())
         for chunk in _chunks(record.keys):
             record.changed += original(statement.where(pk__in=chunk))
         return record.changed

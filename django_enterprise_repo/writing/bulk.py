@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import Any
 
 from django.db import NotSupportedError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from ..auditing.tables import has_history
 from ..operations import Attempt
@@ -15,30 +14,22 @@ from . import path
 from .change import Call, Change
 from .pending import Pending, pending_save
 from .transactions import all_or_nothing, has_parents
-from .versions import version_field
+from .versions import check_held_versions, version_field
 
 
 def insert_all(
-    entities: Sequence[Any],
-    model: type[Model],
-    alias: str,
-    send: Callable[[], list[Any]],
-    attempt: Attempt,
-    *,
-    savepoint: bool = True,
+    entities: Sequence[Any], model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt
 ) -> None:
-    """INSERT all entities or none; ``send`` is Django's ``bulk_create`` of them, which answers them.
+    """INSERT the entities inside the caller's transaction; ``send`` is Django's ``bulk_create``, which answers them.
 
-    Models with inherited tables, which Django cannot insert in bulk, are saved one by one.
+    Those with inherited tables, which Django cannot insert in bulk, are saved one by one.
     """
-    attempt.on_failure(partial(_forget_inserts, [(entity, entity.pk, entity._state.db) for entity in entities]))
-    with all_or_nothing(alias, savepoint=savepoint):
-        if has_parents(model):
-            for entity in entities:
-                with pending_save(entity, Pending(savepoint=False)):
-                    entity.save(using=alias, force_insert=True)
-        else:
-            _insert(model, alias, send, attempt)
+    if any(has_parents(kind) for kind in {type(entity) for entity in entities}):
+        for entity in entities:
+            with pending_save(entity, Pending(savepoint=False)):
+                entity.save(using=alias, force_insert=True)
+    else:
+        _insert(model, alias, send, attempt)
 
 
 def create(model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt) -> list[Any]:
@@ -73,26 +64,21 @@ def refuse_conflict_options(model: type[Model], *, ignore_conflicts: bool, updat
         )
 
 
-def update_all(
-    entities: Sequence[Any], fields: Collection[str], model: type[Model], alias: str, send: Callable[[], int]
-) -> int:
-    """Django's ``bulk_update``, given as ``send``, whose UPDATEs take the write path as those of any queryset."""
-    version = version_field(model)
-    if has_history(model):
-        with all_or_nothing(alias):
-            count = send()
-    else:
+def update_all(entities: Sequence[Any], fields: Collection[str], rows: QuerySet[Any], send: Callable[[], int]) -> int:
+    """Django's ``bulk_update`` of ``entities``, given as ``send``, whose UPDATEs take the path of any queryset's.
+
+    Raises:
+        StaleObjectError: the model is versioned and a row is not as it was read; nothing was written.
+    """
+    version = version_field(rows.model)
+    if version is None and not has_history(rows.model):
+        return send()
+    with all_or_nothing(rows.db):
+        if version is None or version.name in fields:
+            return send()
+        held = {entity.pk: entity for entity in entities}
+        reached = check_held_versions(held, rows)
         count = send()
-    if version is not None and version.name not in fields:
-        # The UPDATE moved every row's version on; the entities in hand move with their rows.
-        for entity in entities:
-            if version.attname in entity.__dict__:
-                setattr(entity, version.attname, entity.__dict__[version.attname] + 1)
+    for pk in reached:  # the UPDATE moved these rows' versions on
+        setattr(held[pk], version.attname, held[pk].__dict__[version.attname] + 1)
     return count
-
-
-def _forget_inserts(before: Sequence[tuple[Any, Any, str | None]]) -> None:
-    """Nothing was inserted, so the entities must not look as if they were."""
-    for entity, pk, alias in before:
-        entity.pk = pk
-        entity._state.adding, entity._state.db = True, alias

@@ -9,7 +9,7 @@ from typing import Any, cast
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model, QuerySet
+from django.db.models import Field, Model
 from django.db.models.sql import UpdateQuery
 
 from ..auditing.keys import key_fields
@@ -60,14 +60,6 @@ def update_returning_keys(statement: Update) -> Sequence[Any]:
     return [_converted(fields[0], value, connection) for (value,) in rows]
 
 
-def locked_keys(rows: QuerySet[Any]) -> Sequence[Any]:
-    """The keys of ``rows``, which stay locked until the transaction ends, where the engine locks rows."""
-    keys = rows.order_by("pk").values_list("pk", flat=True)
-    if connections[rows.db].features.has_select_for_update and not rows.query.distinct:
-        keys = keys.select_for_update()
-    return list(dict.fromkeys(keys))
-
-
 def our_queryset(model: type[Model], alias: str) -> Any:
     """All rows of ``model`` as a queryset whose writes take the write path, ``None`` where no repository makes one."""
     for manager in (model._base_manager, *model._meta.managers):
@@ -97,19 +89,20 @@ def save_sql(statement: Update, pk: Any, connection: BaseDatabaseWrapper) -> tup
     Compiling it anew, as Django does, takes about as long as a local database takes to execute it.
     """
     model = statement.rows.model
-    get = model._meta.get_field
-    narrowing = [get(name) for name in statement.equals]
+    get: Any = model._meta.get_field
     fields = key_fields(model)
     key = pk if len(fields) > 1 else (pk,)
+    narrowing = [(get(name), value) for name, value in statement.equals.items()]
+    equal = [*zip(fields, key, strict=True), *((field, value) for field, value in narrowing if value is not None)]
     sql = _save_text(
-        connection.vendor, model._meta.db_table, _columns(statement.values), _columns((*fields, *narrowing))
+        connection.vendor,
+        model._meta.db_table,
+        _columns(statement.values),
+        _columns(field for field, _ in equal),
+        _columns(field for field, value in narrowing if value is None),
     )
     params = [field.get_db_prep_save(value, connection) for field, value in statement.values.items()]
-    params += [field.get_db_prep_value(value, connection) for field, value in zip(fields, key, strict=True)]
-    params += [
-        field.get_db_prep_value(value, connection)
-        for field, value in zip(narrowing, statement.equals.values(), strict=True)
-    ]
+    params += [field.get_db_prep_value(value, connection) for field, value in equal]
     return sql, params
 
 
@@ -118,10 +111,14 @@ def _columns(fields: Any) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _save_text(vendor: str, table: str, assigned: tuple[str, ...], equal: tuple[str, ...]) -> str:
+def _save_text(
+    vendor: str, table: str, assigned: tuple[str, ...], equal: tuple[str, ...], null: tuple[str, ...]
+) -> str:
     quote = next(connection.ops.quote_name for connection in connections.all() if connection.vendor == vendor)
     assignments = ", ".join(f"{quote(column)} = %s" for column in assigned)
-    conditions = " AND ".join(f"{quote(column)} = %s" for column in equal)
+    conditions = " AND ".join(
+        [*(f"{quote(column)} = %s" for column in equal), *(f"{quote(column)} IS NULL" for column in null)]
+    )
     return f"UPDATE {quote(table)} SET {assignments} WHERE {conditions}"
 
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Field, Model, Q, QuerySet
 from django.db.models.deletion import CASCADE, Collector
 from django.db.models.signals import post_delete, pre_delete
@@ -18,7 +18,8 @@ from ..auditing.tables import is_recording, own_table
 from ..operations import Operation
 from . import path
 from .change import Change, Intent
-from .compiling import locked_keys, our_queryset
+from .compiling import our_queryset
+from .locking import locked, locked_keys
 from .pending import active_change
 
 
@@ -38,29 +39,37 @@ class WritePathCollector(Collector):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         models = dict.fromkeys((*self.data, *(rows.model for rows in self.fast_deletes)))
-        concerned = [model for model in models if path.concerns_of(model)]
-        # Where constraints cannot be deferred, Django sets nullable keys to null before it deletes their rows too.
-        updated = [
-            (field, value)
-            for field, value in self.field_updates
-            if field.remote_field.on_delete is not CASCADE and path.concerns_of(field.model)
-        ]
-        if not concerned and not updated:
-            return super().delete()
-        with transaction.atomic(using=self.using, savepoint=False):
-            for key in updated:
-                self._update_through_write_path(*key)
-            self._changes = [self._change(model) for model in concerned]
-            if not any(self._has_signal_listeners(model) for model in self.data):
-                self._prepare()
-            with ExitStack() as stack:
-                for change in self._changes:
-                    for instance in self.data.get(change.model, ()):
-                        stack.enter_context(_told(instance, change))
-                total, by_model = super().delete()
-            for change in self._changes:
-                path.applied(change, by_model.get(change.model._meta.label, 0))
+        self._changes = [self._change(model) for model in models]
+        updates = self._concerned_updates()
+        if updates or any(path.concerns_of(model) for model in models):
+            with transaction.atomic(using=self.using, savepoint=False):
+                return self._delete_concerned(updates)
+        total, by_model = super().delete()  # Django's, statement for statement
+        self._applied(by_model)
         return total, by_model
+
+    def _delete_concerned(self, updates: list[Any]) -> tuple[int, dict[str, int]]:
+        for field, value in updates:
+            self._update_through_write_path(field, value)
+        if not any(self._has_signal_listeners(model) for model in self.data):
+            self._prepare()
+        with ExitStack() as stack:
+            for change in self._changes:
+                for instance in self.data.get(change.model, ()):
+                    stack.enter_context(_told(instance, change))
+            total, by_model = super().delete()
+        self._applied(by_model)
+        return total, by_model
+
+    def _concerned_updates(self) -> list[Any]:
+        """The field updates, as pairs of field and value, that concerns apply to."""
+        keys: Any = self.field_updates
+        # Where constraints cannot be deferred, Django sets nullable keys to null before it deletes their rows too.
+        return [key for key in keys if key[0].remote_field.on_delete is not CASCADE and path.concerns_of(key[0].model)]
+
+    def _applied(self, by_model: dict[str, int]) -> None:
+        for change in self._changes:
+            path.applied(change, by_model.get(change.model._meta.label, 0))
 
     def instances_with_model(self) -> Iterator[tuple[type[Model], Model]]:
         yield from super().instances_with_model()
@@ -154,4 +163,4 @@ def _lockable(model: type[Model], sets: Sequence[QuerySet[Any]], alias: str) -> 
     else:
         either = Q.create([("pk__in", rows.order_by().values("pk")) for rows in sets], connector=Q.OR)
         rows = QuerySet(model, using=alias).filter(either)
-    return rows.select_for_update() if connections[alias].features.has_select_for_update else rows
+    return locked(rows)

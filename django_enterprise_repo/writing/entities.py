@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from django.db import DatabaseError, connections
-from django.db.models import Field, Model
+from django.db.models import Field, Model, QuerySet
 
 from ..auditing.history import attributed, takes_write_path
 from ..auditing.tables import own_table
@@ -17,9 +18,11 @@ from ..operations import Attempt, OperationSpec, run
 from ..results import DeletionResult
 from ..soft_delete.markers import Marker
 from ..soft_delete.protection import refuse_protected
+from . import path
 from .arguments import normalised
-from .change import Intent
+from .change import Call, Change, Intent
 from .deleting import WritePathCollector
+from .locking import locked_keys
 from .misses import AlreadyDone, is_missing_row
 from .pending import Pending, pending_save
 from .transactions import all_or_nothing, around_save
@@ -32,7 +35,7 @@ def insert(entity: Model, alias: str, attempt: Attempt, *, savepoint: bool) -> N
         value = entity.__dict__.get(field.attname)
         if value is not None and not field.generated and not _is_expression(value):
             entity.__dict__[field.attname] = normalised(field, value)
-    _save(entity, alias, savepoint=savepoint, force_insert=True)
+    _save(entity, alias, attempt, savepoint=savepoint, force_insert=True)
     _read_back(entity, alias)
 
 
@@ -48,9 +51,9 @@ def update(
     try:
         if _needs_values(type(entity)) and any(map(_is_expression, changes.values())):
             with all_or_nothing(alias, savepoint=savepoint):
-                _write(entity, _computed(entity, changes, alias), alias, savepoint=False)
+                _write(entity, _computed(entity, changes, alias), alias, attempt, savepoint=False)
         else:
-            _write(entity, changes, alias, savepoint=savepoint)
+            _write(entity, changes, alias, attempt, savepoint=savepoint)
     except DatabaseError as error:
         if is_missing_row(error):
             raise type(entity).DoesNotExist(f"The {entity._meta.label} to update does not exist.") from error  # type: ignore[attr-defined]
@@ -58,14 +61,16 @@ def update(
     _read_back(entity, alias)
 
 
-def _write(entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str, *, savepoint: bool) -> None:
+def _write(
+    entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str, attempt: Attempt, *, savepoint: bool
+) -> None:
     for field, value in changes.items():
         set_value(entity, field, normalised(field, value))
     if changes:
         names = {field.name for field in (*changes, *touched_fields(type(entity)))}
-        _save(entity, alias, savepoint=savepoint, update_fields=names)
+        _save(entity, alias, attempt, savepoint=savepoint, update_fields=names)
     else:
-        _save(entity, alias, savepoint=savepoint, force_update=True)
+        _save(entity, alias, attempt, savepoint=savepoint, force_update=True)
 
 
 def _computed(entity: Model, changes: Mapping[Field[Any, Any], Any], alias: str) -> Mapping[Field[Any, Any], Any]:
@@ -157,7 +162,7 @@ def _mark(
         set_value(entity, field, value)
     names = {field.name for field in (*values, *touched_fields(type(entity)))}
     try:
-        _save(entity, alias, savepoint=savepoint, pending=pending, update_fields=names)
+        _save(entity, alias, attempt, savepoint=savepoint, pending=pending, update_fields=names)
     except AlreadyDone:
         entity.refresh_from_db(using=alias)
         return _result(entity, 0, attempt)
@@ -168,19 +173,53 @@ def _mark(
     return _result(entity, 1, attempt)
 
 
-def _save(entity: Model, alias: str, *, savepoint: bool, pending: Pending | None = None, **options: Any) -> None:
-    """Call the entity's own ``save()``, all or nothing also where it does more than save, or is Django's."""
-    model = type(entity)
+def _save(
+    entity: Model, alias: str, attempt: Attempt, *, savepoint: bool, pending: Pending | None = None, **options: Any
+) -> None:
+    """Call the entity's own ``save()``, all or nothing also where it does more than save."""
     pending = pending or Pending()
+    if not takes_write_path(type(entity)):
+        _save_plain(entity, alias, attempt, pending, savepoint=savepoint, **options)
+        return
     with ExitStack() as stack:
-        if not takes_write_path(model):
-            stack.enter_context(around_save(model, alias, savepoint=savepoint))
-            stack.enter_context(attributed(entity, alias))
-        elif model.save is not Model.save:
+        if type(entity).save is not Model.save:
             stack.enter_context(all_or_nothing(alias, savepoint=savepoint))
             savepoint = False
         stack.enter_context(pending_save(entity, pending._replace(savepoint=savepoint)))
         entity.save(using=alias, **options)
+
+
+def _save_plain(
+    entity: Model, alias: str, attempt: Attempt, pending: Pending, *, savepoint: bool, **options: Any
+) -> None:
+    """The save of a model that has a repository and no more: Django's own, taken as one change."""
+    model = type(entity)
+    change = Change(
+        operation=attempt.operation,
+        model=model,
+        alias=alias,
+        kind="+" if entity._state.adding else "~",
+        rows=(entity.pk,),
+        entity=entity,
+        intent=pending.intent,
+        marker=pending.marker,
+    )
+    with around_save(model, alias, savepoint=savepoint), attributed(entity, alias):
+        if pending.marker is not None:
+            _require_still(entity, alias, pending.marker, pending.intent)
+        path.execute(change, Call(partial(entity.save, using=alias, **options)))
+
+
+def _require_still(entity: Model, alias: str, marker: Marker, intent: Intent) -> None:
+    """Lock the row of ``entity``, which must still be alive to be deleted, and deleted to be restored.
+
+    Raises:
+        AlreadyDone: somebody was faster.
+    """
+    wanted = marker.alive() if intent is Intent.DELETE else marker.dead()
+    rows: QuerySet[Any] = QuerySet(type(entity), using=alias).filter(wanted, pk=entity.pk)
+    if not locked_keys(rows):
+        raise AlreadyDone
 
 
 def _hard_delete(entity: Model, alias: str, attempt: Attempt, *, keep_parents: bool, savepoint: bool) -> DeletionResult:

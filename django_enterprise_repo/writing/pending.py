@@ -32,11 +32,23 @@ class Pending(NamedTuple):
     savepoint: bool = True
 
 
+class _Transient:
+    """What waits on an entity's state while it is saved; a copy of the entity, made meanwhile, is free of it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(None), ()
+
+
 @contextmanager
 def pending_save(entity: Model, pending: Pending) -> Iterator[None]:
     """Let ``pending`` wait for the save of ``entity`` inside the block."""
     state = cast("Any", entity._state)
-    state.pending_save = pending
+    state.pending_save = _Transient(pending)
     try:
         yield
     finally:
@@ -46,9 +58,11 @@ def pending_save(entity: Model, pending: Pending) -> Iterator[None]:
 def take_pending(entity: Model) -> Pending | None:
     """What waits for this save, once: a save inside a signal receiver is a save of its own."""
     state = cast("Any", entity._state)
-    pending: Pending | None = getattr(state, "pending_save", None)
-    if pending is not None:
-        state.pending_save = None
+    waiting: _Transient | None = getattr(state, "pending_save", None)
+    if waiting is None:
+        return None
+    state.pending_save = None
+    pending: Pending = waiting.value
     return pending
 
 
@@ -57,7 +71,7 @@ def active_change(entity: Model, change: Change) -> Iterator[None]:
     """Let the tables that Django saves for ``entity`` find the change they belong to."""
     state = cast("Any", entity._state)
     outer = getattr(state, "active_change", None)
-    state.active_change = change
+    state.active_change = _Transient(change)
     try:
         yield
     finally:
@@ -66,4 +80,5 @@ def active_change(entity: Model, change: Change) -> Iterator[None]:
 
 def current_change(entity: Model) -> Change | None:
     """The change that the running save of ``entity`` belongs to, if any."""
-    return getattr(entity._state, "active_change", None)
+    active: _Transient | None = getattr(entity._state, "active_change", None)
+    return None if active is None else active.value

@@ -10,6 +10,7 @@ from django.db.models.signals import post_save, pre_save
 
 from ..auditing.history import has_listeners, takes_write_path
 from ..auditing.tables import tables_of
+from ..soft_delete.markers import can_be_soft_deleted
 from .arguments import concrete_model
 from .misses import harmless_misses
 
@@ -61,14 +62,16 @@ def is_recorded_in_one_statement(model: type[Model], alias: str) -> bool:
 
 
 def takes_several_statements(model: type[Model]) -> bool:
-    """Whether saving a row may send more than one statement: inherited tables, signal receivers.
+    """Whether saving a row may send more than one statement: inherited tables, receivers, a plain model's marker.
 
     The history of an audit trail is not counted where the write path keeps it: whether that takes a statement of
     its own is known when the first one is made, and then ``Change.begin`` opens the transaction.
     """
     is_ours = takes_write_path(model)
-    return has_parents(model) or any(
-        has_listeners(signal, model, besides_trails=is_ours) for signal in (post_save, pre_save)
+    return (
+        has_parents(model)
+        or (not is_ours and (model.save is not Model.save or can_be_soft_deleted(model)))
+        or any(has_listeners(signal, model, besides_trails=is_ours) for signal in (post_save, pre_save))
     )
 
 

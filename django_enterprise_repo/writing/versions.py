@@ -7,13 +7,18 @@ who holds one of the rows is stale afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
-from django.db.models import F, Field, Model
+from django.db.models import F, Field, Model, QuerySet
 
 from ..exceptions import InvalidArgument, StaleObjectError
 from .change import Change, S, Update
+from .locking import locked
+
+# Keys that one statement may list.
+_CHUNK = 1000
 
 
 def version_field(model: type[Model]) -> Field[Any, int] | None:
@@ -52,6 +57,26 @@ def check_stale(entity: Model, alias: str, expected: int | None, *, may_be_new: 
     if actual is None and may_be_new:
         return
     raise StaleObjectError(model, entity.pk, expected=expected, actual=actual)
+
+
+def check_held_versions(held: Mapping[Any, Model], rows: QuerySet[Any]) -> list[Any]:
+    """Lock the rows of entities, given by key, and answer the keys of those that are there.
+
+    Raises:
+        StaleObjectError: a row is not as its entity was read.
+        InvalidArgument: an entity was loaded without its version.
+    """
+    field = version_field(rows.model)
+    assert field is not None
+    keys = list(held)
+    reached: list[Any] = []
+    for start in range(0, len(keys), _CHUNK):
+        for pk, actual in locked(rows.filter(pk__in=keys[start : start + _CHUNK])).values_list("pk", field.attname):
+            expected = held_version(held[pk])
+            if actual != expected:
+                raise StaleObjectError(rows.model, pk, expected=expected, actual=actual)
+            reached.append(pk)
+    return reached
 
 
 class Versions:

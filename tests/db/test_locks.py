@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from django_enterprise_repo.exceptions import InvalidArgument
-from tests.testapp.models import Item
+from tests.testapp.models import Category, Item
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,3 +81,13 @@ def test_a_lock_needs_a_transaction(vendor):
         pytest.skip("SQLite locks files, not rows.")
     with pytest.raises(transaction.TransactionManagementError):
         Item.objects.get(1, for_update=True)
+
+
+def test_a_lock_takes_the_row_and_not_what_is_joined_to_it(elsewhere):
+    item = Item.objects.add(Item(name="a", category=Category.objects.create(name="x")))
+    with transaction.atomic():
+        assert Item.objects.get(item.pk, for_update=True, load=("category",)).category.name == "x"
+        if connection.features.has_select_for_update_of:
+            assert (
+                elsewhere(lambda: Category.objects.get(item.category_id, for_update=True, nowait=True)) == item.category
+            )

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from django_enterprise_repo.exceptions import InvalidArgument, StaleObjectError
 from django_enterprise_repo.testing import assert_queries
-from tests.testapp.models import Audited, Bare, Car, Dog, Item, SmallCar, Token, Vehicle
+from tests.testapp.models import Account, Audited, Bare, Car, Dog, Item, SmallCar, Token, Vehicle
 
 pytestmark = pytest.mark.django_db
 
@@ -213,3 +213,31 @@ def test_a_later_failure_in_the_same_verb_takes_the_version_back():
 def _renamed(item, sku):
     item.sku = sku
     return item
+
+
+def test_bulk_update_compares_versions_and_moves_only_what_it_reached():
+    first, second, gone = Item.objects.add_all([Item(name=name) for name in "abc"])
+    Item.objects.delete(gone)
+    Item.objects.update(second.pk, stock=5)
+    for item in (first, second, gone):
+        item.stock = 1
+
+    with pytest.raises(StaleObjectError) as caught:
+        Item.objects.bulk_update([first, second], ["stock"])
+    assert (caught.value.pk, caught.value.expected, caught.value.actual) == (second.pk, 1, 2)
+    assert Item.objects.get(first.pk).stock == 0
+
+    assert Item.objects.bulk_update([first, gone], ["stock"]) == 1
+    assert (first.version, gone.version) == (2, 2)
+    first.save()
+    Item.objects.restore(gone)
+
+
+def test_bulk_update_stays_inside_its_rows():
+    first, second = Account.objects.add_all([Account(name=name, size=n) for n, name in enumerate("ab")])
+    first.note = second.note = "x"
+
+    assert Account.objects.filter(size=1).bulk_update([first, second], ["note"]) == 1
+    assert [row.note for row in Account.objects.order_by("pk")] == ["", "x"]
+    with pytest.raises(ValueError, match="Batch size"):
+        Account.objects.bulk_update([second], ["note"], batch_size=-1)

@@ -18,10 +18,19 @@ from django_enterprise_repo import (
     FilterPolicy,
     Repository,
     RepositoryModel,
+    RepositoryQuerySet,
     SoftDeletePolicy,
     checks,
 )
-from django_enterprise_repo.checks import check_collations, check_repositories, check_settings, check_soft_delete
+from django_enterprise_repo.auditing.tables import own_table
+from django_enterprise_repo.checks import (
+    check_collations,
+    check_histories,
+    check_repositories,
+    check_settings,
+    check_soft_delete,
+)
+from tests.testapp.models import Audited
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -207,6 +216,39 @@ def test_W004(monkeypatch, folds, expected):
 
 def test_without_a_database_none_is_asked():
     assert check_collations() == []
+
+
+def test_E007(registry):
+    class Foreign(models.Model):
+        objects = Repository.from_queryset(models.QuerySet)()
+
+        class Meta:
+            app_label = "testapp"
+
+    class Own(models.Model):
+        objects = Repository.from_queryset(type("Rows", (RepositoryQuerySet,), {}))()
+
+        class Meta:
+            app_label = "testapp"
+
+    assert found(check_repositories()) == ["E007"]
+
+
+class HistoriesElsewhere:
+    def db_for_write(self, model, **hints):
+        return "other" if model.__name__.startswith("Historical") else "default"
+
+
+@override_settings(DATABASE_ROUTERS=[HistoriesElsewhere()])
+def test_E008():
+    assert {message.obj.__name__ for message in check_histories()} == set(), "both kinds say use_base_model_db"
+    table = own_table(Audited)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table.records, "use_base_model_db", False)
+        messages = check_histories()
+
+    assert found(messages) == ["E008"]
+    assert messages[0].obj is Audited
 
 
 def test_every_check_is_tested_and_documented():
