@@ -12,10 +12,10 @@ from asgiref.sync import sync_to_async
 from .pagination import Page, PaginationRequest
 from .results import DeletionResult
 from .types import Filters, Load, OrderBy, T
-from .verbs import EntityVerbs, ReadVerbs, SetVerbs
+from .verbs import EntityVerbs, HistoryVerbs, ReadVerbs, SetVerbs
 
 
-class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T]):
+class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T], HistoryVerbs[T]):
     """Every verb and, with an ``a`` before its name, its twin for async code."""
 
     async def aget(self, *args: Any, **kwargs: Any) -> T:
@@ -132,6 +132,12 @@ class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T]):
     async def acommit_and_refresh(self, entity: T, **options: Any) -> T:
         return await sync_to_async(self.commit_and_refresh)(entity, **options)
 
+    async def adiff(self, pk: Any, old: Any, new: Any = None, /, *, using: str | None = None) -> builtins.list[Any]:
+        return await sync_to_async(self.diff)(pk, old, new, using=using)
+
+    async def arevert_to(self, pk: Any, version: Any, /, **options: Any) -> T:
+        return await sync_to_async(self.revert_to)(pk, version, **options)
+
 
 for _verb in (
     AsyncVerbs.aadd,
@@ -143,5 +149,6 @@ for _verb in (
     AsyncVerbs.adelete_all,
     AsyncVerbs.arestore_all,
     AsyncVerbs.acommit_and_refresh,
+    AsyncVerbs.arevert_to,
 ):
     cast("Any", _verb).alters_data = True

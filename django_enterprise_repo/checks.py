@@ -12,8 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models, router
 from django.db.models import CharField, ForeignObjectRel, Model, TextField
 
-from . import filtering
-from .auditing.tables import HistoryTable, has_history, tables_of
+from . import auditing, filtering
 from .conf import KNOWN_SETTINGS
 from .models import RepositoryModel
 from .querysets import RepositoryQuerySetMixin
@@ -79,7 +78,7 @@ def check_soft_delete(app_configs: Sequence[Any] | None = None, **kwargs: Any) -
         if deletable:
             problems += _hiding_base_manager(model)
             problems += _cascading_children(model)
-        if (deletable or has_history(model)) and not issubclass(model, RepositoryModel):
+        if (deletable or auditing.tables.has_history(model)) and not issubclass(model, RepositoryModel):
             problems.append(_manager_alone(model, deletable))
     return problems
 
@@ -94,12 +93,12 @@ def check_histories(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> 
             id="enterprise_repo.E008",
         )
         for model in dict.fromkeys(model for model, _ in _repositories(app_configs))
-        for table in tables_of(model)
+        for table in auditing.tables.tables_of(model)
         if table.model is model and _is_elsewhere(table)
     ]
 
 
-def _is_elsewhere(table: HistoryTable) -> bool:
+def _is_elsewhere(table: auditing.tables.HistoryTable) -> bool:
     alias = router.db_for_write(table.model)
     if not table.records.use_base_model_db and router.db_for_write(table.history) != alias:
         return True

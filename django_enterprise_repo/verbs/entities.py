@@ -270,16 +270,6 @@ class EntityVerbs(Writes[T]):
     def _entity_hint(self, entity_or_pk: T | Any) -> T | None:
         return entity_or_pk if writing.arguments.is_entity(self.model, entity_or_pk) else None
 
-    def _expect(self, entity: T, expected_version: int | None) -> None:
-        if expected_version is None:
-            return
-        field = writing.versions.version_field(type(entity))
-        if field is None:
-            raise InvalidArgument(f"{self.model._meta.label} has no version to expect.")
-        if type(expected_version) is not int:
-            raise InvalidArgument("expected_version= takes an int.")
-        setattr(entity, field.attname, expected_version)
-
 
 for _verb in (
     EntityVerbs.add,

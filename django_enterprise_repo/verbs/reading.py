@@ -76,7 +76,7 @@ class ReadVerbs(Rows[T]):
         """The rows with these primary keys, by key and in the order asked for; missing ones are left out."""
         if isinstance(pks, str | bytes) or not isinstance(pks, Iterable):
             raise InvalidArgumentType(f"get_many() takes a sequence of keys, not {type(pks).__name__}.")
-        keys = [_key(self.model, pk) for pk in pks]
+        keys = [primary_key(self.model, pk) for pk in pks]
         rows = self._selected(include_deleted=include_deleted, load=load, using=using)
 
         def body() -> dict[Any, T]:
@@ -249,7 +249,7 @@ class ReadVerbs(Rows[T]):
         load: Load = (),
         using: str | None = None,
     ) -> T:
-        key = _key(self.model, pk)
+        key = primary_key(self.model, pk)
         if (nowait or skip_locked) and not for_update:
             raise InvalidArgument("nowait= and skip_locked= say how to lock; they need for_update=True.")
         rows = self._selected(include_deleted=include_deleted, load=load, using=using)
@@ -307,7 +307,7 @@ def _is_key(args: tuple[Any, ...]) -> bool:
     return not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str))
 
 
-def _key(model: type[Any], value: Any) -> Any:
+def primary_key(model: type[Any], value: Any) -> Any:
     """``value`` as the primary key's own type.
 
     Raises:

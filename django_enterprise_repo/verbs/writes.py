@@ -12,6 +12,7 @@ from django.db.models import Field
 
 from .. import writing
 from ..context import operation_context
+from ..exceptions import InvalidArgument
 from ..operations import Attempt, OperationSpec, run
 from ..types import T
 from .rows import Rows
@@ -33,3 +34,13 @@ class Writes(Rows[T]):
             return run(spec, body)
         with operation_context(user=user, user_id=user_id, reason=reason):
             return run(spec, body)
+
+    def _expect(self, entity: T, expected_version: int | None) -> None:
+        if expected_version is None:
+            return
+        field = writing.versions.version_field(type(entity))
+        if field is None:
+            raise InvalidArgument(f"{self.model._meta.label} has no version to expect.")
+        if type(expected_version) is not int:
+            raise InvalidArgument("expected_version= takes an int.")
+        setattr(entity, field.attname, expected_version)

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 READING = ("get", "get_or_none", "get_many", "get_by", "list", "count", "exists", "stream")
 ENTITIES = ("add", "update", "delete", "restore", "commit_and_refresh")
 SETS = ("add_all", "update_all", "delete_all", "restore_all")
-VERBS = (*READING, *ENTITIES, *SETS)
-WRITING = (*ENTITIES, *SETS)
+VERBS = (*READING, *ENTITIES, *SETS, "diff", "revert_to")
+WRITING = (*ENTITIES, *SETS, "revert_to")
 
 
 def imported_by(statement):
