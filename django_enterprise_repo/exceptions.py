@@ -104,11 +104,11 @@ class HistoryElsewhere(RepositoryError, DatabaseError):
 
 
 class HistoryMismatch(RepositoryError, DatabaseError):
-    """A change and its history did not come to the same number of rows, so both were rolled back."""
+    """A change and its history did not come to the same number of rows, so neither was written."""
 
-    def __init__(self, model: type[Any], changed: int, recorded: int) -> None:
-        self.model, self.changed, self.recorded = model, changed, recorded
-        super().__init__(f"{changed} rows of {model._meta.label} were changed, but {recorded} were recorded.")
+    def __init__(self, model: type[Any]) -> None:
+        self.model = model
+        super().__init__(f"Not every changed row of {model._meta.label} was recorded.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return HistoryMismatch, (self.model, self.changed, self.recorded)
+        return HistoryMismatch, (self.model,)

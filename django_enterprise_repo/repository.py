@@ -99,6 +99,10 @@ class Repository(AsyncVerbs[T], Manager[T]):
         # Of a prefetched relation Django answers the loaded queryset itself, which is not ours to change.
         return rows if rows._result_cache is None else rows._chain()
 
+    def _may_be_narrowed(self) -> bool:
+        own = type(self)
+        return own.scope is not Repository.scope or own.get_queryset is not Repository.get_queryset or is_related(self)
+
     def _own_policies(self) -> Policies:
         return Policies(filters=self.filters, soft_delete=self.soft_delete, unfiltered=self.shows_deleted)
 

@@ -19,17 +19,22 @@ from .trail import AuditTrail
 
 def has_listeners(signal: Signal, model: type[Model], *, besides_trails: bool) -> bool:
     """Whether anybody hears ``signal`` of ``model``; ``besides_trails`` leaves the receivers of audit trails out."""
-    if not signal.has_listeners(model):
-        return False
-    if not besides_trails:
-        return True
-    receivers = [receiver for group in signal._live_receivers(model) for receiver in group]
-    return any(not isinstance(getattr(receiver, "__self__", None), AuditTrail) for receiver in receivers)
+    for receivers in signal._live_receivers(model):  # those that are called, and those that are awaited
+        for receiver in receivers:
+            if not besides_trails or not isinstance(getattr(receiver, "__self__", None), AuditTrail):
+                return True
+    return False
 
 
 def takes_write_path(model: type[Model]) -> bool:
     """Whether plain ``save()`` and ``delete()`` of ``model`` end in the write path, as a ``RepositoryModel``'s do."""
     return getattr(model, "takes_write_path", False)
+
+
+def is_told_by_signals(model: type[Model]) -> bool:
+    """Whether simple-history's receivers, and not the write path, record a save of ``model``."""
+    table = own_table(model)
+    return table is not None and not (table.is_trail and takes_write_path(model))
 
 
 def refuse_elsewhere(table: HistoryTable, alias: str) -> None:
@@ -50,8 +55,9 @@ def attributed(entity: Model, alias: str) -> Iterator[None]:
     simple-history reads them from attributes of the instance and would keep them for the next, unrelated
     save; here they end with the block. What a caller set by hand stays.
     """
-    table = own_table(type(entity))
-    if table is None or (table.is_trail and takes_write_path(type(entity))):
+    model = type(entity)
+    table = own_table(model)
+    if table is None or not is_told_by_signals(model):
         yield
         return
     refuse_elsewhere(table, alias)

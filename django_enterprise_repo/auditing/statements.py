@@ -7,13 +7,16 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connections
+from django.db import DataError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model, QuerySet, Value
 
+from ..exceptions import HistoryMismatch
 from .keys import key_fields
 from .stamps import Stamp
 from .tables import HistoryTable
+
+_DIVISION_BY_ZERO = "22012"
 
 
 def copy_rows(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp) -> int:
@@ -47,26 +50,50 @@ def copy_row(table: HistoryTable, alias: str, pk: Any, kind: str, stamp: Stamp) 
         return int(cursor.rowcount)
 
 
-def change_and_copy(
+def change_and_copy_row(
     table: HistoryTable, alias: str, sql: str, params: Sequence[Any], kind: str, stamp: Stamp
-) -> tuple[int, int]:
-    """Change rows and record them in one statement; answer how many were changed and how many recorded.
+) -> int:
+    """Change one row and record it in one statement; answer 1, or 0 where there was no row to change.
 
-    PostgreSQL's data-modifying WITH: the rows that the change returns are the ones that the history takes.
+    PostgreSQL's data-modifying WITH: the row that the change returns is the one that the history takes.
 
     Args:
-        sql: an UPDATE or DELETE of the audited model's one table, without RETURNING.
+        sql: an UPDATE of the audited model's one table, without RETURNING.
         params: its parameters.
     """
     connection = connections[alias]
     templates = _templates(table, connection)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{templates.before_change}{sql}{templates.after_change}",
-            (*params, *_prepared(table, kind, stamp, connection)),
+            f"{templates.change}{sql}{templates.and_copy}", (*params, *_prepared(table, kind, stamp, connection))
         )
-        changed, recorded = cursor.fetchone()
-    return changed, recorded
+        return int(cursor.rowcount)
+
+
+def change_and_copy_rows(
+    table: HistoryTable, alias: str, sql: str, params: Sequence[Any], kind: str, stamp: Stamp
+) -> int:
+    """Change rows and record them in one statement; answer how many there were.
+
+    As :func:`change_and_copy_row`. The statement compares the two counts by itself, and fails as a whole where a
+    trigger or a rule of the history's table has left a row out.
+
+    Raises:
+        HistoryMismatch: it has; nothing was changed.
+    """
+    connection = connections[alias]
+    templates = _templates(table, connection)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"{templates.change}{sql}{templates.and_copy_counted}",
+                (*params, *_prepared(table, kind, stamp, connection)),
+            )
+            return int(cursor.fetchone()[0])
+    except DataError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _DIVISION_BY_ZERO:
+            raise HistoryMismatch(table.model) from error
+        raise
 
 
 def delete_recorded(table: HistoryTable, alias: str, operation_id: UUID) -> int:
@@ -92,8 +119,9 @@ def key_values(model: type[Model], pk: Any, connection: BaseDatabaseWrapper) -> 
 
 class _Templates(NamedTuple):
     copy_row: str
-    before_change: str
-    after_change: str
+    change: str
+    and_copy: str
+    and_copy_counted: str
     delete_recorded: str
 
 
@@ -122,13 +150,15 @@ def _make_templates(table: HistoryTable, connection: BaseDatabaseWrapper) -> _Te
         mine, theirs = (", ".join(side) for side in zip(*keys, strict=True))
         mine = f"({mine})" if len(keys) > 1 else mine
         delete = f"DELETE FROM {data} WHERE {mine} IN (SELECT {theirs} FROM {history} WHERE {operation})"
+    copy_changed = f"{insert} SELECT {chosen}, {stamped} FROM changed"
     is_row = " AND ".join(f"{mine} = %s" for mine, _ in keys)
     return _Templates(
         copy_row=f"{insert} SELECT {chosen}, {stamped} FROM {data} WHERE {is_row}",
-        before_change="WITH changed AS (",
-        after_change=f" RETURNING {sources}), "
-        f"recorded AS ({insert} SELECT {chosen}, {stamped} FROM changed RETURNING 1) "
-        "SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM recorded)",
+        change="WITH changed AS (",
+        and_copy=f" RETURNING {sources}) {copy_changed}",
+        and_copy_counted=f" RETURNING {sources}), recorded AS ({copy_changed} RETURNING 1), "
+        "counted AS (SELECT (SELECT count(*) FROM changed) AS mine, (SELECT count(*) FROM recorded) AS theirs) "
+        "SELECT mine, 1 / (mine = theirs)::int FROM counted",
         delete_recorded=delete,
     )
 

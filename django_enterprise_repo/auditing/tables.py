@@ -80,11 +80,11 @@ class HistoryTable:
 
     def needs_objects(self, vendor: str) -> bool:
         """Whether rows have to be made one by one in Python, because no statement could make them."""
-        return (
+        return bool(
             self._cannot_be_copied
             or (self._id_is_made_in_python and not self.id_function(vendor))
-            or pre_create_historical_record.has_listeners(self.history)
-            or post_create_historical_record.has_listeners(self.history)
+            or (pre_create_historical_record.receivers and pre_create_historical_record.has_listeners(self.history))
+            or (post_create_historical_record.receivers and post_create_historical_record.has_listeners(self.history))
         )
 
     @cached_property

@@ -153,6 +153,10 @@ class Rows(_Subscriptable[T]):
         # Django gives the hint of a related manager to its querysets only.
         return {**self._hints, "instance": cast("Any", self).instance} if is_related(self) else self._hints
 
+    def _may_be_narrowed(self) -> bool:
+        """Whether these may be fewer than all rows; where not, nobody has to build a queryset to find out."""
+        return True
+
     def _marker(self) -> Marker | None:
         return self._own_policies().marker(self.model)
 
@@ -168,6 +172,8 @@ class Rows(_Subscriptable[T]):
         Raises:
             Model.DoesNotExist: as if the row did not exist, which for this repository it doesn't.
         """
+        if not self._may_be_narrowed():
+            return
         rows = self.rows()
         if rows.query.is_sliced or rows.query.combinator:
             raise InvalidArgument(

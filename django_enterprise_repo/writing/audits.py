@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 from ..auditing.history import refuse_elsewhere, takes_write_path
 from ..auditing.objects import copy_objects
 from ..auditing.stamps import BY_HAND, Stamp
-from ..auditing.statements import change_and_copy, copy_row, copy_rows
+from ..auditing.statements import change_and_copy_row, change_and_copy_rows, copy_row, copy_rows
 from ..auditing.tables import HistoryTable, has_history, is_recording, tables_of
 from ..context import acting_user
 from ..exceptions import HistoryMismatch
@@ -124,8 +124,7 @@ def _fold_save(change: Change, record: _Record, statement: Update) -> Update:
 
     def send(statement: Update) -> Any:
         sql, params = compiling.save_sql(statement, change.rows[0], connections[change.alias])  # type: ignore[index]
-        changed, recorded = change_and_copy(table, change.alias, sql, params, "~", stamp)
-        _require_equal(change.model, changed, recorded)
+        changed = change_and_copy_row(table, change.alias, sql, params, "~", stamp)
         record.is_complete = changed > 0
         return [()] * changed  # what Django's own would answer: a row of no returned columns for each
 
@@ -155,10 +154,8 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
             sql, params = compiling.update_sql(statement)
             if not sql:
                 return 0
-            changed, recorded = change_and_copy(table, change.alias, sql, params, "~", stamp)
-            _require_equal(change.model, changed, recorded)
             record.is_complete = True
-            return changed
+            return change_and_copy_rows(table, change.alias, sql, params, "~", stamp)
 
         return statement.sent_by(send)
 
@@ -240,4 +237,4 @@ def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 def _require_equal(model: type[Model], changed: int, recorded: int) -> None:
     if changed != recorded:
-        raise HistoryMismatch(model, changed, recorded)
+        raise HistoryMismatch(model)

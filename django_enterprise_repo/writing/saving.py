@@ -13,12 +13,13 @@ from typing import Any
 from django.db import router
 from django.db.models import Field, Model, QuerySet
 
-from ..auditing.history import attributed
+from ..auditing.history import attributed, is_told_by_signals
 from ..operations import Attempt, OperationSpec, run
 from . import path
 from .change import Change, Update
+from .misses import harmless_misses
 from .pending import Pending, active_change, current_change, take_pending
-from .transactions import all_or_nothing, around_save, takes_several_statements
+from .transactions import all_or_nothing, takes_several_statements
 from .versions import version_field
 
 
@@ -37,13 +38,16 @@ def save_base(
     alias = using or router.db_for_write(model, instance=entity)
     told = take_pending(entity)
     pending = told or Pending()
+    savepoint = pending.savepoint
 
     def body(attempt: Attempt) -> None:
         if told is None and path.concerns_of(model):  # a verb remembers its entity by itself
             attempt.remember(entity)
+        several = takes_several_statements(model)
         with ExitStack() as stack:
-            stack.enter_context(around_save(model, alias, savepoint=pending.savepoint))
-            stack.enter_context(attributed(entity, alias))
+            stack.enter_context(all_or_nothing(alias, savepoint=savepoint) if several else harmless_misses(alias))
+            if is_told_by_signals(model):
+                stack.enter_context(attributed(entity, alias))
             change = Change(
                 operation=attempt.operation,
                 model=model,
@@ -55,7 +59,7 @@ def save_base(
                 intent=pending.intent,
                 marker=pending.marker,
                 raw=raw,
-                begin=None if takes_several_statements(model) else _begin_once(stack, alias, pending.savepoint),
+                begin=None if several else _begin_once(stack, alias, savepoint),
             )
             stack.enter_context(active_change(entity, change))
             path.prepare(change)

@@ -71,7 +71,8 @@ def takes_several_statements(model: type[Model]) -> bool:
     return (
         has_parents(model)
         or (not is_ours and (model.save is not Model.save or can_be_soft_deleted(model)))
-        or any(has_listeners(signal, model, besides_trails=is_ours) for signal in (post_save, pre_save))
+        or has_listeners(post_save, model, besides_trails=is_ours)
+        or has_listeners(pre_save, model, besides_trails=is_ours)
     )
 
 
