@@ -53,7 +53,7 @@ class OperationSpec(NamedTuple):
 class Operation:
     """One outermost operation. Its id and moment are made when first asked for: most reads never do."""
 
-    __slots__ = ("_id", "_moment", "_started", "connection", "duration", "error", "outer", "spec", "thread")
+    __slots__ = ("_id", "_moment", "connection", "duration", "error", "outer", "spec", "started", "tally", "thread")
 
     def __init__(self, spec: OperationSpec, connection: BaseDatabaseWrapper, outer: Operation | None = None) -> None:
         self.spec = spec
@@ -64,7 +64,10 @@ class Operation:
         self.error: BaseException | None = None
         #: Seconds from start to outcome; ``None`` while it runs.
         self.duration: float | None = None
-        self._started = time.perf_counter()
+        #: When it began, on the clock of ``time.perf_counter``.
+        self.started = time.perf_counter()
+        #: What the write path counts for a ledger, if one is kept.
+        self.tally: Any = None
         self._id: UUID | None = None
         self._moment: datetime | None = None
 
@@ -83,7 +86,7 @@ class Operation:
         return self._moment
 
     def finish(self, error: BaseException | None) -> None:
-        self.duration = time.perf_counter() - self._started
+        self.duration = time.perf_counter() - self.started
         self.error = error
         if operation_finished.receivers:
             operation_finished.send_robust(sender=self.spec.model, operation=self)

@@ -39,7 +39,7 @@ def _test_database(alias: str) -> dict[str, str]:
 
 DATABASES = _databases()
 
-INSTALLED_APPS = [*PROJECT_APPS, "tests.testapp"]
+INSTALLED_APPS = [*PROJECT_APPS, "django_enterprise_repo.ledger", "tests.testapp"]
 
 CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 if REDIS.missing() is None:

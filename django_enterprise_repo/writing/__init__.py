@@ -9,9 +9,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import arguments, bulk, change, entities, path, reverting, saving, sets, transactions, versions
+    from . import (
+        arguments,
+        bulk,
+        change,
+        entities,
+        operation_ledger,
+        path,
+        reverting,
+        saving,
+        sets,
+        transactions,
+        versions,
+    )
 
-__all__ = ["arguments", "bulk", "change", "entities", "path", "reverting", "saving", "sets", "transactions", "versions"]
+__all__ = [
+    "arguments",
+    "bulk",
+    "change",
+    "entities",
+    "operation_ledger",
+    "path",
+    "reverting",
+    "saving",
+    "sets",
+    "transactions",
+    "versions",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
-from django.db import transaction
 from django.db.models import Field, Model, Q, QuerySet
 from django.db.models.deletion import CASCADE, Collector
 from django.db.models.signals import post_delete, pre_delete
@@ -21,6 +20,7 @@ from .change import Change, Intent
 from .compiling import our_queryset
 from .locking import locked, locked_keys
 from .pending import active_change
+from .transactions import all_or_nothing
 
 
 class WritePathCollector(Collector):
@@ -42,7 +42,7 @@ class WritePathCollector(Collector):
         self._changes = [self._change(model) for model in models]
         updates = self._concerned_updates()
         if updates or any(path.concerns_of(model) for model in models):
-            with transaction.atomic(using=self.using, savepoint=False):
+            with all_or_nothing(self.using, savepoint=False):
                 return self._delete_concerned(updates)
         total, by_model = super().delete()  # Django's, statement for statement
         self._applied(by_model)

@@ -10,12 +10,13 @@ from django.db.models import Model
 from ..db import hooks
 from .audits import Audit
 from .change import Change, Concern, S
+from .operation_ledger import Ledger
 from .soft_deletes import SoftDeletes
 from .versions import Versions
 
 # The order is fixed: a version conflict is told before anything else looks at the row, and the history is
-# written of what all the others have made of it.
-_CONCERNS: tuple[Concern, ...] = (Versions(), SoftDeletes(), Audit())
+# written of what all the others have made of it. The ledger asks for its transaction before the history does.
+_CONCERNS: tuple[Concern, ...] = (Versions(), SoftDeletes(), Ledger(), Audit())
 _by_model: WeakKeyDictionary[type[Model], tuple[Concern, ...]] = WeakKeyDictionary()
 
 

@@ -11,6 +11,7 @@ from django.db.models.signals import post_save, pre_save
 from ..auditing.history import has_listeners, takes_write_path
 from ..auditing.tables import tables_of
 from ..soft_delete.markers import can_be_soft_deleted
+from . import operation_ledger
 from .arguments import concrete_model
 from .misses import harmless_misses
 
@@ -31,7 +32,8 @@ def all_or_nothing(alias: str, *, savepoint: bool = True, durable: bool = False)
     be inside another transaction.
     """
     savepoint = savepoint or not in_outer_transaction(alias)
-    return transaction.atomic(using=alias, savepoint=savepoint, durable=durable)
+    block = transaction.atomic(using=alias, savepoint=savepoint, durable=durable)
+    return operation_ledger.settled(alias, block)
 
 
 def around_save(model: type[Model], alias: str, *, savepoint: bool = True) -> AbstractContextManager[None]:
@@ -43,7 +45,8 @@ def around_save(model: type[Model], alias: str, *, savepoint: bool = True) -> Ab
 
 def around_set(model: type[Model], alias: str, *, savepoint: bool = True) -> AbstractContextManager[None]:
     """What a set UPDATE of ``model`` needs: nothing where one statement does it, its history included."""
-    if has_parents(model) or not is_recorded_in_one_statement(model, alias):
+    is_one = is_recorded_in_one_statement(model, alias) and not (operation_ledger.is_kept() and tables_of(model))
+    if has_parents(model) or not is_one:
         return all_or_nothing(alias, savepoint=savepoint)
     return nullcontext()
 
