@@ -57,6 +57,7 @@ def check_repositories(app_configs: Sequence[Any] | None = None, **kwargs: Any) 
     for model, repository in _repositories(app_configs):
         try:
             filtering.resolve_policy(model, repository.filters)
+            filtering.compile_ordering(model, repository.filters, None)
         except ImproperlyConfigured as error:
             problems.append(Error(str(error), obj=model, hint=DOCS, id="enterprise_repo.E004"))
         if not issubclass(repository._queryset_class, RepositoryQuerySetMixin):

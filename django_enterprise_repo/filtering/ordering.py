@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import F, Model
 from django.db.models.expressions import OrderBy
 
@@ -69,12 +70,23 @@ def compile_ordering(model: type[Model], policy: FilterPolicy, order_by: Any) ->
 
     Raises:
         InvalidOrdering: with every problem found.
-        ImproperlyConfigured: the policy does not fit the model.
+        ImproperlyConfigured: the policy, or the order that it gives by itself, does not fit the model.
     """
     if order_by is None or (isinstance(order_by, list | tuple) and not order_by):
-        order_by = policy.ordering
-        if not order_by:
-            return Ordering((), tuple(model._meta.ordering or ()))
+        return _default(model, policy)
+    return _read(model, policy, order_by)
+
+
+def _default(model: type[Model], policy: FilterPolicy) -> Ordering:
+    if not policy.ordering:
+        return Ordering((), tuple(model._meta.ordering or ()))
+    try:
+        return _read(model, policy, policy.ordering)
+    except InvalidOrdering as error:  # nobody asked for this order, so it is no client's mistake
+        raise ImproperlyConfigured(f"{model._meta.label}: FilterPolicy.ordering: {error}.") from error
+
+
+def _read(model: type[Model], policy: FilterPolicy, order_by: Any) -> Ordering:
     fields = resolve_policy(model, policy).fields
     problems = Problems()
     terms: list[Term] = []
