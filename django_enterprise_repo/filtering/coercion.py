@@ -82,8 +82,8 @@ def json_kind(declared: type) -> Kind:
     coercers: dict[type, tuple[str, Coercer]] = {
         str: ("text", text),
         int: ("number", partial(integer, low=-(2**63), high=2**63 - 1, as_text=False, from_float=True)),
-        float: ("number", partial(floating, as_text=False)),
-        Decimal: ("number", _json_decimal),
+        float: ("number", partial(_json_number, coerce=partial(floating, as_text=False))),
+        Decimal: ("number", partial(_json_number, coerce=_json_decimal)),
         bool: ("boolean", boolean),
     }
     return Kind(*coercers[declared])
@@ -219,11 +219,21 @@ def address(value: Any) -> str:
     raise Refused("invalid_address", "expected an IP address")
 
 
-def _json_decimal(value: Any) -> int | float:
+def _json_number(value: Any, *, coerce: Coercer) -> int | float:
+    """As JSON is read: what is whole stays exact as far as the engines' integers go, all else is a double."""
+    number = coerce(value)
+    whole = value if isinstance(value, int) else number
+    if -(2**63) <= whole < 2**63 and whole == int(whole):
+        return int(whole)
+    if not math.isfinite(double := float(number)) or (number and not double):
+        raise Refused("out_of_range", "expected a number that fits a double")
+    return double
+
+
+def _json_decimal(value: Any) -> Decimal:
     if isinstance(value, str):
         raise Refused("invalid_decimal", "expected a number")
-    number = decimal(value, max_digits=None, decimal_places=None)
-    return int(number) if number == number.to_integral_value() else float(number)
+    return decimal(value, max_digits=None, decimal_places=None)
 
 
 def _parsed_decimal(value: str) -> Decimal | None:

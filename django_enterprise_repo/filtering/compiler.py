@@ -6,14 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from django.db.models import Model, Q
-from django.db.models.fields.json import KT
-from django.db.models.lookups import IsNull
 
 from ..exceptions import InvalidFilter
 from ..policies import FilterPolicy
 from .fields import ResolvedField, ResolvedPolicy, resolve_policy
 from .grammar import Reader, Shape
-from .lookups import ILIKE, LIKE, ILike, Like
+from .json_paths import json_condition
 from .operators import LOOKUPS
 
 
@@ -78,8 +76,8 @@ def _leaf(column: ResolvedField, operator: str, value: Any) -> Condition:
     if render is not None:
         value = render(value)
     condition: Condition
-    if column.json:
-        condition = _json_leaf(column.path, lookup, value)
+    if column.keys:
+        condition = json_condition(column.path, column.keys, column.kind, lookup, value)
     elif lookup == "exact":
         condition = (column.path, value)
     else:
@@ -89,26 +87,3 @@ def _leaf(column: ResolvedField, operator: str, value: Any) -> Condition:
 
 def _negated(condition: Condition) -> Q:
     return ~condition if isinstance(condition, Q) else ~Q(condition)
-
-
-def _json_leaf(path: str, lookup: str, value: Any) -> Q:
-    """A condition on a JSON path that is never unknown: a missing key and a JSON null make it false.
-
-    Left unknown, its negation would be unknown too, and the rows without the key would be lost.
-    """
-    if lookup == "isnull":
-        # The text of a JSON null is SQL's NULL everywhere but on MariaDB, where it is the word; so both are asked.
-        absent = Q(IsNull(KT(path), True)) | Q((path, None))
-        return absent if value else ~absent
-    if lookup in (LIKE, ILIKE):
-        matcher = Like if lookup == LIKE else ILike
-        condition = Q(matcher(KT(path), value))
-    elif lookup == "exact":
-        condition = Q((path, value))
-    else:
-        condition = Q((f"{path}__{lookup}", value))
-    return Q(_present(path)) & condition
-
-
-def _present(path: str) -> IsNull:
-    return IsNull(KT(path), False)

@@ -16,6 +16,9 @@ from .coercion import Coercer, json_kind, kind_of
 from .operators import BY_KIND, KNOWN, OPT_IN
 
 _JSON_STEP = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+# Django takes such a step for a position in an array, whatever it leads to.
+_NUMERIC = re.compile(r"-?[0-9]+(_[0-9]+)*", re.ASCII)
+_POSITION = re.compile(r"[0-9]{1,9}", re.ASCII)
 _ALWAYS_SENSITIVE = frozenset({"password"})
 
 
@@ -30,7 +33,7 @@ class ResolvedField(NamedTuple):
         operators: the operators allowed.
         nullable: whether the value may be null, also because a relation on the way may be.
         sortable: whether an ordering may use it.
-        json: whether the path leads into a JSON column.
+        keys: the way from there into a JSON document, empty for the column itself.
         places: decimals of a decimal column, else ``None``.
     """
 
@@ -41,7 +44,7 @@ class ResolvedField(NamedTuple):
     operators: frozenset[str]
     nullable: bool
     sortable: bool
-    json: bool
+    keys: tuple[str, ...]
     places: int | None
 
 
@@ -131,7 +134,7 @@ def _column(declared: FilterField, field: Field[Any, Any], *, path: str, nullabl
         operators=_operators(declared, name),
         nullable=nullable,
         sortable=declared.order and kind is not None,
-        json=False,
+        keys=(),
         places=target.decimal_places if isinstance(target, DecimalField) else None,
     )
 
@@ -143,6 +146,8 @@ def _json_path(declared: FilterField, steps: list[str], rest: list[str], model: 
         raise _misconfigured(model, declared, "is a JSON path and needs type=")
     if not all(_JSON_STEP.fullmatch(step) for step in rest):
         raise _misconfigured(model, declared, "has a JSON step with characters other than letters, digits, - and _")
+    if any(_NUMERIC.fullmatch(step) and not _POSITION.fullmatch(step) for step in rest):
+        raise _misconfigured(model, declared, "has a JSON step that is a number but no position of at most nine digits")
     kind = json_kind(declared.type)
     operators = _operators(declared, kind.name)
     if kind.name == "text":
@@ -150,13 +155,13 @@ def _json_path(declared: FilterField, steps: list[str], rest: list[str], model: 
         operators -= {"gt", "gte", "lt", "lte", "between"}
     return ResolvedField(
         name=declared.name,
-        path=LOOKUP_SEP.join(steps),
+        path=LOOKUP_SEP.join(steps[: -len(rest)]),
         kind=kind.name,
         coerce=kind.coerce,
         operators=operators,
         nullable=True,
         sortable=False,  # nor do they order JSON values alike
-        json=True,
+        keys=tuple(rest),
         places=None,
     )
 
