@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import BigAutoField, CharField, Exists, Model, OuterRef, Q, TextField, UUIDField
+from django.db.models import BigAutoField, CharField, Exists, Index, Model, OuterRef, Q, TextField, UUIDField
 from django.utils.translation import gettext_lazy as _
 from simple_history.manager import HistoricalQuerySet, HistoryManager
 from simple_history.models import HistoricalRecords
@@ -40,6 +41,13 @@ class TrailManager(HistoryManager):  # type: ignore[misc]  # simple-history is n
         if self.instance is None:
             return rows
         return rows.filter(**key_conditions(type(self.instance), self.instance.pk))
+
+    def bulk_history_create(self, objs: Any, *args: Any, **kwargs: Any) -> Any:
+        """simple-history's own, for instances that the write path has not recorded already.
+
+        Its bulk helpers write through the model's manager first, and a repository keeps the history by itself.
+        """
+        return super().bulk_history_create([each for each in objs if not take_mark(each)], *args, **kwargs)
 
 
 class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is not typed
@@ -81,6 +89,13 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
             ),
         }
 
+    def get_meta_options(self, model: Any) -> dict[str, Any]:
+        options: dict[str, Any] = super().get_meta_options(model)
+        key = key_fields(model)
+        if len(key) > 1:  # the column of a single key has an index of its own
+            options["indexes"] = (*options.get("indexes", ()), Index(fields=[field.attname for field in key]))
+        return options
+
     def get_history_user(self, instance: Any) -> Any:
         if hasattr(instance, "_history_user"):
             return instance._history_user
@@ -104,6 +119,17 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
     def post_delete(self, instance: Any, using: str | None = None, **kwargs: Any) -> None:
         if not is_recorded(instance):
             super().post_delete(instance, using=using, **kwargs)
+
+
+def mark_recorded(instances: Iterable[Any]) -> None:
+    """Note that the history of a bulk write of ``instances`` is written, for simple-history's bulk helpers."""
+    for instance in instances:
+        instance._state.is_bulk_recorded = True
+
+
+def take_mark(instance: Any) -> bool:
+    """Whether the last write of ``instance`` was a recorded bulk write; true once."""
+    return bool(instance._state.__dict__.pop("is_bulk_recorded", False))
 
 
 def is_recorded(instance: Any) -> bool:

@@ -9,6 +9,7 @@ from django.db import NotSupportedError
 from django.db.models import Model, QuerySet
 
 from ..auditing.tables import has_history
+from ..auditing.trail import mark_recorded
 from ..operations import Attempt
 from . import path
 from .change import Call, Change
@@ -43,6 +44,8 @@ def create(model: type[Model], alias: str, send: Callable[[], list[Any]], attemp
 def _insert(model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt) -> list[Any]:
     change = Change(operation=attempt.operation, model=model, alias=alias, kind="+")
     inserted: list[Any] = path.execute(change, Call(send))
+    if has_history(model):
+        mark_recorded(inserted)
     return inserted
 
 
@@ -71,12 +74,22 @@ def update_all(entities: Sequence[Any], fields: Collection[str], rows: QuerySet[
         StaleObjectError: the model is versioned and a row is not as it was read; nothing was written.
     """
     version = version_field(rows.model)
-    if version is None and not has_history(rows.model):
-        return send()
+    if not has_history(rows.model):
+        return send() if version is None else _update_versioned(entities, fields, rows, send)
     with all_or_nothing(rows.db):
-        if version is None or version.name in fields:
-            return send()
-        held = {entity.pk: entity for entity in entities}
+        count = send() if version is None else _update_versioned(entities, fields, rows, send)
+    mark_recorded(entities)
+    return count
+
+
+def _update_versioned(
+    entities: Sequence[Any], fields: Collection[str], rows: QuerySet[Any], send: Callable[[], int]
+) -> int:
+    version = version_field(rows.model)
+    if version is None or version.name in fields:
+        return send()
+    held = {entity.pk: entity for entity in entities}
+    with all_or_nothing(rows.db):
         reached = check_held_versions(held, rows)
         count = send()
     for pk in reached:  # the UPDATE moved these rows' versions on

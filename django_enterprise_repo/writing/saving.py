@@ -14,6 +14,7 @@ from django.db import router
 from django.db.models import Field, Model, QuerySet
 
 from ..auditing.history import attributed, is_told_by_signals
+from ..auditing.trail import take_mark
 from ..operations import Attempt, OperationSpec, run
 from . import path
 from .change import Change, Update
@@ -36,6 +37,7 @@ def save_base(
     """Run Django's ``save_base``, given as ``send``, as one change."""
     model = type(entity)
     alias = using or router.db_for_write(model, instance=entity)
+    take_mark(entity)  # of an earlier write
     told = take_pending(entity)
     pending = told or Pending()
     savepoint = pending.savepoint

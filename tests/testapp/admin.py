@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django.contrib.admin import AdminSite
+from simple_history.admin import SimpleHistoryAdmin
 
 from django_enterprise_repo.admin import RepositoryAdmin
 
-from .models import Author, Bare, Book, Category, Item
+from .models import Account, Author, Bare, Book, Category, Item
 
 site = AdminSite(name="admin")
 
@@ -18,3 +19,10 @@ class ItemAdmin(RepositoryAdmin):
 
 site.register(Item, ItemAdmin)
 site.register([Author, Bare, Book, Category], RepositoryAdmin)
+
+
+class AccountAdmin(SimpleHistoryAdmin, RepositoryAdmin):
+    """simple-history's admin beside ours."""
+
+
+site.register(Account, AccountAdmin)
