@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .models import RepositoryModel, SoftDeleteModel, VersionedModel
     from .operations import Operation, operation_finished
     from .pagination import Page, PaginationRequest, parse_pagination
-    from .policies import FilterField, FilterPolicy, SoftDeletePolicy
+    from .policies import FilterField, FilterPolicy, RetentionPolicy, SoftDeletePolicy
     from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
     from .repository import Repository
     from .results import DeletionResult
@@ -33,6 +33,7 @@ _HOMES = {
     "RepositoryModel": "models",
     "RepositoryQuerySet": "querysets",
     "RepositoryQuerySetMixin": "querysets",
+    "RetentionPolicy": "policies",
     "SoftDeleteModel": "models",
     "SoftDeletePolicy": "policies",
     "VersionedModel": "models",
@@ -55,6 +56,7 @@ __all__ = [
     "RepositoryModel",
     "RepositoryQuerySet",
     "RepositoryQuerySetMixin",
+    "RetentionPolicy",
     "SoftDeleteModel",
     "SoftDeletePolicy",
     "VersionedModel",

@@ -28,6 +28,7 @@ def register_checks() -> None:
     register(check_repositories, Tags.models)
     register(check_soft_delete, Tags.models)
     register(check_histories, Tags.models)
+    register(check_retention, Tags.models)
     register(check_collations, Tags.database)
 
 
@@ -104,6 +105,20 @@ def _is_elsewhere(table: auditing.tables.HistoryTable) -> bool:
     if not table.records.use_base_model_db and router.db_for_write(table.history) != alias:
         return True
     return router.allow_migrate_model(alias, table.model) and not router.allow_migrate_model(alias, table.history)
+
+
+def check_retention(app_configs: Sequence[Any] | None = None, **kwargs: Any) -> list[CheckMessage]:
+    """A retention policy is on a model that has a history."""
+    return [
+        Warning(
+            f"{model._meta.label} has a retention policy and no history.",
+            hint="Give the model an AuditTrail, or take the policy from its repository.",
+            obj=model,
+            id="enterprise_repo.W005",
+        )
+        for model in dict.fromkeys(model for model, repository in _repositories(app_configs) if repository.retention)
+        if not auditing.tables.has_history(model)
+    ]
 
 
 def check_collations(

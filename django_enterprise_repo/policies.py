@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -29,6 +30,37 @@ class SoftDeletePolicy:
     def __post_init__(self) -> None:
         if self.marker not in ("timestamp", "flag"):
             raise ValueError("SoftDeletePolicy.marker is 'timestamp' or 'flag'.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionPolicy:
+    """How long the history of a model is kept. Nothing goes by itself: ``manage.py repository_audit prune`` does it.
+
+    A history row may go when it is older than ``history`` and not among the last ``keep_versions`` of its row. What
+    is left of a row that was deleted for good goes too, when its deletion is older than ``history``.
+
+    Attributes:
+        history: the period; ``None`` keeps everything.
+        keep_versions: how many of the last history rows of each row stay, however old. Those of one moment count in
+            the order in which they were written.
+        keep_baseline: keep as well the last history row from before the period, so that the state at every moment
+            within the period can still be read.
+        keep_deleted: keep the last versions of rows that were deleted for good, too.
+    """
+
+    history: timedelta | None = None
+    keep_versions: int = 1
+    keep_baseline: bool = False
+    keep_deleted: bool = False
+
+    def __post_init__(self) -> None:
+        if self.history is not None and not _is_period(self.history):
+            raise ValueError("RetentionPolicy.history is a timedelta of more than nothing and at most 1,000 years.")
+        if type(self.keep_versions) is not int or self.keep_versions < 1:
+            raise ValueError("RetentionPolicy.keep_versions is a positive int.")
+        for switch in ("keep_baseline", "keep_deleted"):
+            if type(getattr(self, switch)) is not bool:
+                raise ValueError(f"RetentionPolicy.{switch} is True or False.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +156,10 @@ _CAPS = (
     "max_limit",
     "max_offset",
 )
+
+
+def _is_period(value: object) -> bool:
+    return isinstance(value, timedelta) and timedelta() < value <= timedelta(days=365_000)
 
 
 def _require_tuple(value: object, name: str, types: tuple[type, ...]) -> None:

@@ -11,7 +11,7 @@ from django.db.models import Manager
 
 from . import scoping
 from .aio import AsyncVerbs
-from .policies import FilterPolicy
+from .policies import FilterPolicy, RetentionPolicy
 from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
 from .results import DeletionResult
 from .soft_delete import visibility
@@ -35,6 +35,8 @@ class Repository(AsyncVerbs[T], Manager[T]):
     filters: ClassVar[FilterPolicy] = FilterPolicy()
     #: What marks a row as deleted: found by itself, found with ``is_active`` too, declared, or switched off.
     soft_delete: ClassVar[SoftDeleteSetting] = "deleted_at"
+    #: How long the model's history is kept: for ever, where nothing is said.
+    retention: ClassVar[RetentionPolicy | None] = None
     #: Whether soft-deleted rows are seen without being asked for.
     shows_deleted: ClassVar[bool] = False
 
@@ -135,4 +137,4 @@ def _enclosing(get_queryset: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return enclosing
 
 
-_POLICIES = frozenset({"filters", "soft_delete"})
+_POLICIES = frozenset({"filters", "retention", "soft_delete"})

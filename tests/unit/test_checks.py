@@ -19,6 +19,7 @@ from django_enterprise_repo import (
     Repository,
     RepositoryModel,
     RepositoryQuerySet,
+    RetentionPolicy,
     SoftDeletePolicy,
     checks,
 )
@@ -27,10 +28,11 @@ from django_enterprise_repo.checks import (
     check_collations,
     check_histories,
     check_repositories,
+    check_retention,
     check_settings,
     check_soft_delete,
 )
-from tests.testapp.models import Audited
+from tests.testapp.models import Account, Audited, Tower
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -212,6 +214,36 @@ def test_W004(monkeypatch, folds, expected):
     monkeypatch.setattr(checks, "connections", {"default": Connection("postgresql", [(folds,)])})
 
     assert found(check_collations(databases=["default"])) == expected
+
+
+def test_W005(registry):
+    class Kept(Repository):
+        retention = RetentionPolicy(keep_versions=2)
+
+    class Thing(models.Model):
+        objects = Kept()
+        others = Kept()
+
+        class Meta:
+            app_label = "testapp"
+
+    class Unconcerned(models.Model):
+        objects = Repository()
+
+        class Meta:
+            app_label = "testapp"
+
+    (message,) = check_retention()
+
+    assert found([message]) == ["W005"]
+    assert message.obj is Thing
+
+
+def test_a_policy_on_a_model_with_a_history_is_fine(monkeypatch):
+    monkeypatch.setattr(Account.objects, "retention", RetentionPolicy())
+    monkeypatch.setattr(Tower.objects, "retention", RetentionPolicy())
+
+    assert check_retention() == []
 
 
 def test_without_a_database_none_is_asked():

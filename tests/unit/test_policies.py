@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
+from datetime import timedelta
 
 import pytest
 
-from django_enterprise_repo import FilterField, FilterPolicy, SoftDeletePolicy
+from django_enterprise_repo import FilterField, FilterPolicy, RetentionPolicy, SoftDeletePolicy
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,25 @@ from django_enterprise_repo import FilterField, FilterPolicy, SoftDeletePolicy
         lambda: FilterPolicy(max_list=True),
         lambda: FilterPolicy(max_offset=-1),
         lambda: SoftDeletePolicy(field="a", marker="moon"),
+        lambda: RetentionPolicy(history=timedelta()),
+        lambda: RetentionPolicy(history=timedelta(days=-1)),
+        lambda: RetentionPolicy(history=timedelta(days=365_001)),
+        lambda: RetentionPolicy(history=30),
+        lambda: RetentionPolicy(keep_versions=0),
+        lambda: RetentionPolicy(keep_versions=True),
+        lambda: RetentionPolicy(keep_baseline=1),
+        lambda: RetentionPolicy(keep_deleted=None),
     ],
 )
 def test_nonsense_is_refused(make):
     with pytest.raises(ValueError, match=r"\w"):
         make()
+
+
+def test_a_retention_policy_keeps_everything_unless_it_says_how_long():
+    assert RetentionPolicy().history is None
+    with pytest.raises(TypeError):
+        RetentionPolicy(timedelta(days=1))
 
 
 def test_policies_are_values():
