@@ -43,14 +43,14 @@ class RetentionPolicy:
         history: the period; ``None`` keeps everything.
         keep_versions: how many of the last history rows of each row stay, however old. Those of one moment count in
             the order in which they were written.
-        keep_baseline: keep as well the last history row from before the period, so that the state at every moment
-            within the period can still be read.
+        keep_baseline: keep as well the last history row from before the period, at most one for each row: without it
+            the state at a moment within the period could not always be read.
         keep_deleted: keep the last versions of rows that were deleted for good, too.
     """
 
     history: timedelta | None = None
     keep_versions: int = 1
-    keep_baseline: bool = False
+    keep_baseline: bool = True
     keep_deleted: bool = False
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ ALIASES = ["default", "other"]
 pytestmark = pytest.mark.django_db(databases=ALIASES)
 committing = pytest.mark.django_db(databases=ALIASES, transaction=True)
 
-DAYS_100 = RetentionPolicy(history=timedelta(days=100))
+DAYS_100 = RetentionPolicy(history=timedelta(days=100), keep_baseline=False)
 
 #: How the key of the n-th row of each model is written.
 KEYS: dict[Any, Any] = {
@@ -72,7 +72,7 @@ CASES: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
 def test_what_is_kept_and_what_goes(model, changes, before, after):
     record(model, 1, *before)
     record(model, 2, "~300")
-    policy = RetentionPolicy(**{"history": timedelta(days=100), **changes})
+    policy = RetentionPolicy(**{"history": timedelta(days=100), "keep_baseline": False, **changes})
 
     counted = prune_history(model, policy, dry_run=True)
 
@@ -95,9 +95,9 @@ def test_of_versions_of_one_moment_the_one_written_last_is_the_last(model):
     assert set(model.history.values_list("history_id", flat=True)) == {row.history_id for row in rows[-2:]}
 
 
-def test_with_the_baseline_every_moment_of_the_period_can_be_read():
+def test_unless_told_otherwise_every_moment_of_the_period_can_be_read():
     moment = timezone.now() - timedelta(days=50)
-    for n, policy in enumerate((DAYS_100, RetentionPolicy(history=timedelta(days=100), keep_baseline=True)), start=1):
+    for n, policy in enumerate((DAYS_100, RetentionPolicy(history=timedelta(days=100))), start=1):
         record(Ledger, n, "+400", "~300", "~5")
         prune_history(Ledger, policy)
         assert Ledger.history.as_of(moment).filter(id=n).exists() is policy.keep_baseline
@@ -252,7 +252,8 @@ def old() -> None:
 @pytest.fixture
 def policy(monkeypatch):
     """Of the models with history one has a policy."""
-    monkeypatch.setattr(Ledger.objects, "retention", RetentionPolicy(history=timedelta(days=100), keep_versions=3))
+    kept = RetentionPolicy(history=timedelta(days=100), keep_versions=3, keep_baseline=False)
+    monkeypatch.setattr(Ledger.objects, "retention", kept)
 
 
 @pytest.mark.usefixtures("old", "policy")
@@ -274,7 +275,7 @@ def test_the_period_given_wins_over_that_of_the_policy():
 
     prune("testapp.Ledger", "testapp.Audited", "testapp.Ledger", "--older-than", "30", "--batch-size", "1")
     assert left(Ledger, 1) == ["~300", "~50", "~5"], "the rest of the policy still holds"
-    assert left(Audited, 1) == ["~5"]
+    assert left(Audited, 1) == ["~50", "~5"], "without a policy of its own, with the baseline"
 
 
 @pytest.mark.usefixtures("old", "policy")
