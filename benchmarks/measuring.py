@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
+
+from django.db import transaction
 
 #: A sample lasts at least this long, so that the clock and the scheduler weigh little.
 _SAMPLE_SECONDS = 0.02
@@ -65,6 +67,14 @@ class Result:
     @property
     def holds(self) -> bool:
         return self.ratio <= self.target
+
+
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    """A transaction that leaves nothing behind."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def compare(pair: Pair, database: str) -> Result:

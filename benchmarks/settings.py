@@ -8,9 +8,11 @@ from tests.settings import PROJECT_APPS, REPO_DATABASE
 
 DEBUG = False
 
-INSTALLED_APPS = PROJECT_APPS
+INSTALLED_APPS = [*PROJECT_APPS, "benchmarks"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 DATABASES = {"default": {**_DATABASES["default"], "TEST": {**_DATABASES["default"].get("TEST", {})}}}
 DATABASES["default"]["TEST"]["NAME"] = "bench_enterprise_repo"
+DATABASES["default"]["TEST"]["MIGRATE"] = False  # the tables as the models say
 if REPO_DATABASE == "sqlite":
     DATABASES["default"]["TEST"]["NAME"] = str(BASE_DIR / ".cache" / "bench.sqlite3")  # noqa: F405

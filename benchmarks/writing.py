@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 
-from django.db import transaction
 from django.db.models import QuerySet
 
 from testproject.flights import loading
 from testproject.flights.models import Airport, Flight, Plane
 
-from .measuring import Pair
+from .measuring import Pair, rolled_back
 
 _ROWS = 50_000
 _BATCH = 1_000
@@ -33,12 +31,5 @@ def pairs() -> Iterator[Pair]:
         rounds=15,
         once=True,
         prepare=lambda: [Flight(**row) for row in values],
-        around=_rolled_back,
+        around=rolled_back,
     )
-
-
-@contextmanager
-def _rolled_back() -> Iterator[None]:
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)

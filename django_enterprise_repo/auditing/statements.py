@@ -41,12 +41,20 @@ def copy_rows(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp)
         return int(cursor.rowcount)
 
 
-def copy_row(table: HistoryTable, alias: str, pk: Any, kind: str, stamp: Stamp) -> int:
-    """Record the one row with the key ``pk``, of a model with one table; 0 when there is no such row."""
+def copy_keys(table: HistoryTable, alias: str, keys: Sequence[Any], kind: str, stamp: Stamp) -> int:
+    """Record the rows with these keys, of a model with one table, and answer how many there were.
+
+    Django's compiler would take longer over some thousand keys than the database over the rows.
+    """
+    if not keys:
+        return 0
     connection = connections[alias]
-    key = key_values(table.model, pk, connection)
+    prepared = key_values(table.model, keys, connection)
+    width = len(key_fields(table.model))
+    group = "%s" if width == 1 else f"({', '.join(['%s'] * width)})"
+    sql = f"{_templates(table, connection).copy_keys} ({', '.join([group] * len(keys))})"
     with connection.cursor() as cursor:
-        cursor.execute(_templates(table, connection).copy_row, (*_prepared(table, kind, stamp, connection), *key))
+        cursor.execute(sql, (*_prepared(table, kind, stamp, connection), *prepared))
         return int(cursor.rowcount)
 
 
@@ -110,15 +118,17 @@ def delete_recorded(table: HistoryTable, alias: str, operation_id: UUID) -> int:
         return int(cursor.rowcount)
 
 
-def key_values(model: type[Model], pk: Any, connection: BaseDatabaseWrapper) -> list[Any]:
-    """The columns of the key ``pk`` as the driver takes them."""
+def key_values(model: type[Model], keys: Sequence[Any], connection: BaseDatabaseWrapper) -> list[Any]:
+    """The columns of all ``keys``, one key after the other, as the driver takes them."""
     fields = key_fields(model)
-    values = pk if len(fields) > 1 else (pk,)
-    return [field.get_db_prep_value(value, connection) for field, value in zip(fields, values, strict=True)]
+    if len(fields) == 1:
+        return [fields[0].get_db_prep_value(key, connection) for key in keys]
+    pairs = ((field, value) for key in keys for field, value in zip(fields, key, strict=True))
+    return [field.get_db_prep_value(value, connection) for field, value in pairs]
 
 
 class _Templates(NamedTuple):
-    copy_row: str
+    copy_keys: str
     change: str
     and_copy: str
     and_copy_counted: str
@@ -143,17 +153,16 @@ def _make_templates(table: HistoryTable, connection: BaseDatabaseWrapper) -> _Te
     stamped = ", ".join("%s" for _ in table.stamped_columns)
     keys = [(quote(field.column), quote(_history_column(table, field))) for field in key_fields(table.model)]
     operation = f"{history}.{quote('history_operation_id')} = %s AND {history}.{quote('history_type')} = '-'"
+    mine, theirs = (", ".join(side) for side in zip(*keys, strict=True))
+    mine = f"({mine})" if len(keys) > 1 else mine
     if connection.vendor == "mysql":  # which looks up a subquery anew for every row it may delete
-        same = " AND ".join(f"{data}.{mine} = {history}.{theirs}" for mine, theirs in keys)
+        same = " AND ".join(f"{data}.{own} = {history}.{kept}" for own, kept in keys)
         delete = f"DELETE {data} FROM {data} INNER JOIN {history} ON {same} WHERE {operation}"
     else:
-        mine, theirs = (", ".join(side) for side in zip(*keys, strict=True))
-        mine = f"({mine})" if len(keys) > 1 else mine
         delete = f"DELETE FROM {data} WHERE {mine} IN (SELECT {theirs} FROM {history} WHERE {operation})"
     copy_changed = f"{insert} SELECT {chosen}, {stamped} FROM changed"
-    is_row = " AND ".join(f"{mine} = %s" for mine, _ in keys)
     return _Templates(
-        copy_row=f"{insert} SELECT {chosen}, {stamped} FROM {data} WHERE {is_row}",
+        copy_keys=f"{insert} SELECT {chosen}, {stamped} FROM {data} WHERE {mine} IN",
         change="WITH changed AS (",
         and_copy=f" RETURNING {sources}) {copy_changed}",
         and_copy_counted=f" RETURNING {sources}), recorded AS ({copy_changed} RETURNING 1), "

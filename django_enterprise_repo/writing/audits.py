@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 from ..auditing.history import refuse_elsewhere, takes_write_path
 from ..auditing.objects import copy_objects
 from ..auditing.stamps import BY_HAND, Stamp
-from ..auditing.statements import change_and_copy_row, change_and_copy_rows, copy_row, copy_rows
+from ..auditing.statements import change_and_copy_row, change_and_copy_rows, copy_keys, copy_rows
 from ..auditing.tables import HistoryTable, has_history, is_recording, tables_of
 from ..context import acting_user
 from ..exceptions import HistoryMismatch
@@ -25,8 +25,8 @@ from .change import Change, Rows, S, Update
 from .locking import locked_keys
 from .transactions import has_parents, is_recorded_in_one_statement
 
-# Keys that one statement may list.
-_CHUNK = 1000
+# Keys that one statement may list; from a thousand on MariaDB makes a temporary table of them.
+_CHUNK = 900
 
 
 class _Record:
@@ -134,12 +134,8 @@ def _fold_save(change: Change, record: _Record, statement: Update) -> Update:
 
 def _copy_saved(change: Change, record: _Record, kind: str) -> None:
     assert change.entity is not None
-    key = change.entity.pk
     for table, stamp in record.stamps.items():
-        if table.needs_objects(connections[change.alias].vendor) or has_parents(change.model):
-            count = _copy(table, _rows(change, [key]), kind, stamp, change.entity)
-        else:
-            count = copy_row(table, change.alias, key, kind, stamp)
+        count = _copy_keys(table, change, [change.entity.pk], kind, stamp, change.entity)
         _require_equal(change.model, 1, count)
 
 
@@ -180,7 +176,7 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
 
 def _copy_changed(change: Change, record: _Record) -> None:
     for table, stamp in record.stamps.items():
-        recorded = sum(_copy(table, _rows(change, chunk), "~", stamp) for chunk in _chunks(record.keys))
+        recorded = sum(_copy_keys(table, change, chunk, "~", stamp) for chunk in _chunks(record.keys))
         _require_equal(change.model, record.changed, recorded)
 
 
@@ -197,10 +193,10 @@ def _copy_inserted(change: Change, record: _Record, entities: Sequence[Model]) -
     told = {id(entity) for entity in by_hand}
     keys = [entity.pk for entity in entities if id(entity) not in told]
     for table, stamp in record.stamps.items():
-        recorded = sum(_copy(table, _rows(change, chunk), "+", stamp) for chunk in _chunks(keys))
+        recorded = sum(_copy_keys(table, change, chunk, "+", stamp) for chunk in _chunks(keys))
         for entity in by_hand:
             own = table.stamp(change.operation, change.alias, entity)
-            recorded += _copy(table, _rows(change, [entity.pk]), "+", own, entity)
+            recorded += _copy_keys(table, change, [entity.pk], "+", own, entity)
         _require_equal(change.model, len(entities), recorded)
 
 
@@ -210,7 +206,7 @@ def _copy_inserted(change: Change, record: _Record, entities: Sequence[Model]) -
 def _copy_deleted(table: HistoryTable, change: Change, stamp: Stamp) -> int:
     """Record the rows that are about to be deleted, while they are still there."""
     keys = () if isinstance(change.rows, Rows) else change.rows
-    recorded = sum(_copy(table, _rows(change, chunk), "-", stamp, change.entity) for chunk in _chunks(keys))
+    recorded = sum(_copy_keys(table, change, chunk, "-", stamp, change.entity) for chunk in _chunks(keys))
     for rows in change.sets:
         recorded += _copy(table, rows, "-", stamp)
     return recorded
@@ -219,15 +215,25 @@ def _copy_deleted(table: HistoryTable, change: Change, stamp: Stamp) -> int:
 # What all of them share.
 
 
+def _copy_keys(
+    table: HistoryTable,
+    change: Change,
+    keys: Sequence[Any],
+    kind: str,
+    stamp: Stamp,
+    entity: Model | None = None,
+) -> int:
+    if has_parents(change.model) or table.needs_objects(connections[change.alias].vendor):
+        rows: QuerySet[Any] = QuerySet(change.model, using=change.alias)
+        return _copy(table, rows.filter(pk__in=keys), kind, stamp, entity)
+    return copy_keys(table, change.alias, keys, kind, stamp)
+
+
 def _copy(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp, entity: Model | None = None) -> int:
     if not table.needs_objects(connections[rows.db].vendor):
         return copy_rows(table, rows, kind, stamp)
     user = entity._history_user if hasattr(entity, "_history_user") else acting_user(rows.db)  # type: ignore[union-attr]
     return copy_objects(table, rows, kind, stamp, user)
-
-
-def _rows(change: Change, keys: Sequence[Any]) -> QuerySet[Any]:
-    return QuerySet(change.model, using=change.alias).filter(pk__in=keys)
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -52,12 +52,8 @@ def update_returning_keys(statement: Update) -> Sequence[Any]:
     with connection.cursor() as cursor:
         cursor.execute(f"{sql} RETURNING {returned}", params)
         rows = cursor.fetchall()
-    if len(fields) > 1:
-        converted = [
-            [_converted(field, value, connection) for field, value in zip(fields, row, strict=True)] for row in rows
-        ]
-        return [tuple(row) for row in converted]
-    return [_converted(fields[0], value, connection) for (value,) in rows]
+    columns = [_converted(field, [row[position] for row in rows], connection) for position, field in enumerate(fields)]
+    return columns[0] if len(fields) == 1 else list(zip(*columns, strict=True))
 
 
 def our_queryset(model: type[Model], alias: str) -> Any:
@@ -127,9 +123,9 @@ def _has_placeholder(kind: Any) -> bool:
     return any(getattr(kind, name, None) is not getattr(Field, name, None) for name in _PLACEHOLDERS)
 
 
-def _converted(field: Any, value: Any, connection: BaseDatabaseWrapper) -> Any:
-    """``value`` as the database answered it, made into what the field holds."""
+def _converted(field: Any, values: list[Any], connection: BaseDatabaseWrapper) -> list[Any]:
+    """``values`` as the database answered them, made into what the field holds."""
     column = field.get_col(field.model._meta.db_table)
     for convert in (*connection.ops.get_db_converters(column), *field.get_db_converters(connection)):
-        value = convert(value, column, connection)
-    return value
+        values = [convert(value, column, connection) for value in values]
+    return values
