@@ -161,12 +161,13 @@ def test_adding_needs_no_version(admin):
     assert Item.objects.get_by(name="new").version == 1
 
 
-def test_a_save_in_the_last_moment_is_told_and_writes_nothing(admin, items, monkeypatch):
+@pytest.mark.parametrize(("view", "method"), [("change", "save"), ("delete", "delete")])
+def test_a_save_in_the_last_moment_is_told_and_writes_nothing(admin, items, monkeypatch, view, method):
     def too_late(self, *args, **kwargs):
         raise StaleObjectError(Item, self.pk, expected=1, actual=2)
 
-    monkeypatch.setattr(Item, "save", too_late)
-    url = reverse("admin:testapp_item_change", args=[items[0].pk])
+    monkeypatch.setattr(Item, method, too_late)
+    url = reverse(f"admin:testapp_item_{view}", args=[items[0].pk])
     answer = admin.post(url, change_data(items[0], stock=9), follow=True)
     assert "just now" in answer.content.decode()
 

@@ -7,18 +7,24 @@ from simple_history.admin import SimpleHistoryAdmin
 
 from django_enterprise_repo.admin import RepositoryAdmin
 
-from .models import Account, Author, Bare, Book, Category, Item
+from .models import Account, Author, Bare, Book, Category, Comment, Item, Loud, Plain
 
 site = AdminSite(name="admin")
 
 
 class ItemAdmin(RepositoryAdmin):
     list_display = ("name", "stock")
+    list_editable = ("stock",)
     fields = ("name", "stock", "price", "category")
 
 
-site.register(Item, ItemAdmin)
-site.register([Author, Bare, Book, Category], RepositoryAdmin)
+class AuthorAdmin(RepositoryAdmin):
+    search_fields = ("name",)
+    ordering = ("name",)
+
+
+class BookAdmin(RepositoryAdmin):
+    autocomplete_fields = ("author",)
 
 
 class AccountAdmin(SimpleHistoryAdmin, RepositoryAdmin):
@@ -26,3 +32,7 @@ class AccountAdmin(SimpleHistoryAdmin, RepositoryAdmin):
 
 
 site.register(Account, AccountAdmin)
+site.register(Item, ItemAdmin)
+site.register(Author, AuthorAdmin)
+site.register(Book, BookAdmin)
+site.register([Bare, Category, Comment, Loud, Plain], RepositoryAdmin)

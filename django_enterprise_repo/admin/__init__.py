@@ -1,0 +1,6 @@
+"""The admin over repositories: deleted rows can be found and brought back, and no edit overwrites another."""
+
+from .filters import DeletedListFilter
+from .options import RepositoryAdmin
+
+__all__ = ["DeletedListFilter", "RepositoryAdmin"]
