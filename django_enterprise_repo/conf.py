@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -23,7 +24,10 @@ def correlation_header() -> str:
 
 
 def get_user() -> Callable[[Any], Any]:
-    """How the acting user of a request is found: ``GET_USER``, a function or its dotted path; ``request.user``."""
+    """How the acting user of a request is found: ``GET_USER``, a function or its dotted path; ``request.user``.
+
+    It is called for each change that is recorded, in the thread that records it, and answers a user or ``None``.
+    """
     found = _setting("GET_USER", None)
     if found is None:
         return _user_of
@@ -48,8 +52,10 @@ def _header_name(value: Any) -> str | None:
 def _function(value: Any) -> str | None:
     try:
         found = import_string(value) if isinstance(value, str) else value
-    except ImportError:
+    except (ImportError, TypeError, ValueError):  # the last two of paths like "..name" and ".name"
         return "cannot be imported"
+    if iscoroutinefunction(found):
+        return "is a coroutine function, and is called where nothing can be awaited"
     return None if callable(found) else "is not a function or the dotted path of one"
 
 

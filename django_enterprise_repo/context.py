@@ -7,15 +7,16 @@ with their block. A verb's own ``user=``, ``user_id=`` and ``reason=`` open such
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, isgeneratorfunction
 from typing import Any, TypeVar, cast
 
+from asgiref.sync import iscoroutinefunction
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
-from django.db import router
+from django.db import DataError, router
 from django.db.models import Model
 from django.utils.functional import LazyObject, empty
 
@@ -43,31 +44,44 @@ class OperationContext:
     _found: dict[str, Model] = field(default_factory=dict, init=False, repr=False, compare=False)
 
 
-_NOBODY = OperationContext()
-_current: ContextVar[OperationContext] = ContextVar("repository_context", default=_NOBODY)
+# Compared by identity: asgiref compares the values of context variables when it carries them from one thread to
+# another, and comparing two contexts would wake their lazy users.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """A block that is open: what it says, and the frame around it."""
+
+    context: OperationContext
+    block: object = None
+    outer: _Frame | None = None
+
+
+_NOBODY = _Frame(OperationContext())
+_current: ContextVar[_Frame] = ContextVar("repository_context", default=_NOBODY)
 
 
 def current_context() -> OperationContext:
     """The innermost context of this thread or task."""
-    return _current.get()
+    return _current.get().context
 
 
 class operation_context:  # noqa: N801  # used like a function, as the context managers of the standard library
     """Attribute every change inside the block; parts that are not given stay as they were outside.
 
-    Works in ``with`` and ``async with``, and as a decorator of functions and coroutines. A new thread starts without
-    a context: hand it on as ``operation_context(current_context())``.
+    Works in ``with`` and ``async with``, and as a decorator of functions and coroutines. One object may be entered
+    many times, also at once. A new thread starts without a context: hand it on as
+    ``operation_context(current_context())``.
 
     Args:
         context: a context to start from, in the place of the one outside.
         user: a saved user, an anonymous one (who stands for nobody), or a lazy stand-in for either.
-        user_id: a user's primary key or natural key, in the place of ``user``.
+        user_id: a user's primary key or natural key (a value, or a tuple of several), in the place of ``user``.
         reason: why, of any length.
         correlation_id: ties the changes to a request.
 
     Raises:
         InvalidArgument: both ``user`` and ``user_id`` were given, or the user has no primary key.
-        InvalidArgumentType: ``user`` is not a user, or another part is not text.
+        InvalidArgumentType: ``user`` is not a user, another part is not text, or a generator is decorated, whose
+            body would run after the block.
     """
 
     def __init__(
@@ -95,18 +109,22 @@ class operation_context:  # noqa: N801  # used like a function, as the context m
             raise InvalidArgumentType(f"operation_context() takes an OperationContext, not {type(context).__name__}.")
         self._base = context
         self._given = given
-        self._token: Token[OperationContext] | None = None
 
     def __enter__(self) -> OperationContext:
-        base = _current.get() if self._base is None else self._base
+        outer = _current.get()
+        base = outer.context if self._base is None else self._base
         context = replace(base, **self._given) if self._given else base
-        self._token = _current.set(context)
+        _current.set(_Frame(context, self, outer))
         return context
 
     def __exit__(self, *error: object) -> None:
-        assert self._token is not None
-        _current.reset(self._token)
-        self._token = None
+        frame: _Frame | None = _current.get()
+        # A generator that was left off inside this block may have left one of its own open; and a generator that is
+        # thrown away may end its block where it was never opened.
+        while frame is not None and frame.block is not self:
+            frame = frame.outer
+        if frame is not None and frame.outer is not None:
+            _current.set(frame.outer)
 
     async def __aenter__(self) -> OperationContext:
         return self.__enter__()
@@ -115,24 +133,42 @@ class operation_context:  # noqa: N801  # used like a function, as the context m
         self.__exit__(*error)
 
     def __call__(self, function: F) -> F:
-        base, given = self._base, self._given
+        if isgeneratorfunction(function) or isasyncgenfunction(function):
+            raise InvalidArgumentType("operation_context() decorates no generators; open the block inside.")
 
-        # One block a call: calls of the same function may overlap.
         if iscoroutinefunction(function):
 
             @wraps(function)
             async def within_async(*args: Any, **kwargs: Any) -> Any:
-                with operation_context(base, **given):
+                with self:
                     return await function(*args, **kwargs)
 
             return cast("F", within_async)
 
         @wraps(function)
         def within(*args: Any, **kwargs: Any) -> Any:
-            with operation_context(base, **given):
+            with self:
                 return function(*args, **kwargs)
 
         return cast("F", within)
+
+
+class carried_context:  # noqa: N801  # as above
+    """The context of where this was made, to be gone on with step by step elsewhere.
+
+    A block that is open when a step ends is open again at the next one. Steps follow each other and don't overlap.
+    """
+
+    def __init__(self) -> None:
+        self._frame = _current.get()
+
+    def __enter__(self) -> None:
+        self._outer = _current.get()
+        _current.set(self._frame)
+
+    def __exit__(self, *error: object) -> None:
+        self._frame = _current.get()
+        _current.set(self._outer)
 
 
 def _acceptable(user: Any) -> Any:
@@ -175,7 +211,7 @@ def acting_user(alias: str) -> Model | None:
     Raises:
         InvalidArgument: ``user_id`` is neither a primary key nor a natural key of a user.
     """
-    context = _current.get()
+    context = current_context()
     if context.user is not None:
         return _known(_woken(context.user))
     if context.user_id is None:
@@ -188,10 +224,13 @@ def acting_user(alias: str) -> Model | None:
 
 def _woken(user: Any) -> Any:
     """The object behind a lazy one, which may turn out to be nobody."""
-    if not isinstance(user, LazyObject):
-        return user
-    bool(user)  # makes it find what it stands for
-    return user.__dict__["_wrapped"]
+    while isinstance(user, LazyObject):
+        found = user._wrapped
+        if found is empty:
+            bool(user)  # makes it find what it stands for
+            found = user._wrapped
+        user = found
+    return user
 
 
 def _find_user(user_id: Any, alias: str) -> Model:
@@ -212,7 +251,8 @@ def _look_up(model: Any, user_id: Any, alias: str) -> Model | None:
         user = None  # not of the key's type, so it can only be a natural key
     if user is not None or not hasattr(manager, "get_by_natural_key"):
         return cast("Model | None", user)
+    parts = user_id if isinstance(user_id, tuple) else (user_id,)  # natural_key() answers a tuple
     try:
-        return cast("Model", manager.get_by_natural_key(user_id))
-    except (TypeError, ValueError, model.DoesNotExist):
+        return cast("Model", manager.get_by_natural_key(*parts))
+    except (TypeError, ValueError, DataError, model.DoesNotExist):  # DataError: text with a NUL
         return None

@@ -11,8 +11,8 @@ MAX_LENGTH = 128
 
 # What may be written to logs, headers and columns without a second thought.
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:/+=@-]{0,127}", re.ASCII)
-# W3C Trace Context, section 3.2: later versions may append parts, and ff is no version.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.{0,200})?", re.ASCII)
+# W3C Trace Context, section 3.2: versions after 00 may append parts, and ff is no version.
+_TRACEPARENT = re.compile(r"(?!ff|00.{53}-)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.{0,200})?", re.ASCII)
 
 
 def new_correlation_id() -> str:
