@@ -50,6 +50,23 @@ class TrailManager(HistoryManager):  # type: ignore[misc]  # simple-history is n
         return super().bulk_history_create([each for each in objs if not take_mark(each)], *args, **kwargs)
 
 
+class _UnknownToMigrations:
+    """A field whose default is for new rows only: a migration must not give old ones an operation that never was."""
+
+    def deconstruct(self) -> tuple[str, str, list[Any], dict[str, Any]]:
+        name, _path, args, kwargs = super().deconstruct()  # type: ignore[misc]
+        kwargs.pop("default", None)
+        return name, f"django.db.models.{self.get_internal_type()}", args, kwargs  # type: ignore[attr-defined]
+
+
+class _OperationField(_UnknownToMigrations, UUIDField):  # type: ignore[type-arg]  # generic in its stubs only
+    pass
+
+
+class _CorrelationField(_UnknownToMigrations, CharField):  # type: ignore[type-arg]  # generic in its stubs only
+    pass
+
+
 class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is not typed
     """A ``HistoricalRecords`` with the operation, the correlation id and a reason of any length as columns.
 
@@ -81,10 +98,10 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
     def get_extra_fields(self, model: type[Model], fields: Any) -> dict[str, Any]:
         return {
             **super().get_extra_fields(model, fields),
-            "history_operation_id": UUIDField(
+            "history_operation_id": _OperationField(
                 _("operation"), null=True, editable=False, db_index=True, default=current_operation_id
             ),
-            "history_correlation_id": CharField(
+            "history_correlation_id": _CorrelationField(
                 _("correlation"), max_length=MAX_LENGTH, null=True, editable=False, default=current_correlation_id
             ),
         }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.db import models
-from simple_history.models import HistoricalRecords
 
 from django_enterprise_repo import (
+    AuditTrail,
     FilterField,
     FilterPolicy,
     Repository,
@@ -47,7 +47,7 @@ class Product(SoftDeleteModel, VersionedModel):
     attributes = models.JSONField(default=dict, blank=True)
 
     objects = ProductRepository()
-    history = HistoricalRecords(use_base_model_db=True)
+    history = AuditTrail()
 
     def __str__(self) -> str:
         return self.name
