@@ -19,7 +19,7 @@ def copy_objects(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Sta
     count = 0
     originals: QuerySet[Any] = QuerySet(table.model, using=rows.db).filter(pk__in=rows.order_by().values("pk"))
     for instance in list(originals):
-        for name, value in zip(BY_HAND, (user, stamp.reason, stamp.moment), strict=True):
+        for name, value in zip(BY_HAND, (user, table.fitting_reason(stamp.reason), stamp.moment), strict=True):
             if value is not None and not hasattr(table.model, name):
                 setattr(instance, name, value)
         table.records.create_historical_record(instance, kind, using=rows.db)

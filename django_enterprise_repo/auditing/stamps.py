@@ -32,6 +32,11 @@ class Stamp(NamedTuple):
     correlation_id: str | None
 
 
+def fitting(reason: str | None, most: int | None) -> str | None:
+    """``reason`` cut to a column of ``most`` characters, ``None`` for one without a limit."""
+    return reason if reason is None or most is None or len(reason) <= most else reason[: most - 1] + "…"
+
+
 # Defaults of the trail's own columns, for rows that simple-history itself creates.
 
 

@@ -16,7 +16,7 @@ from simple_history.signals import post_create_historical_record, pre_create_his
 
 from ..context import acting_user, current_context
 from ..operations import Operation
-from .stamps import BY_HAND, Stamp
+from .stamps import BY_HAND, Stamp, fitting
 from .trail import AuditTrail
 
 #: SQL of a history id for engines that can make what Python would make else.
@@ -158,8 +158,7 @@ class HistoryTable:
 
     def fitting_reason(self, reason: str | None) -> str | None:
         """``reason`` as long as its column can hold: simple-history's own has 100 characters, a trail's no limit."""
-        most = self._reason.max_length
-        return reason if reason is None or most is None or len(reason) <= most else reason[: most - 1] + "…"
+        return fitting(reason, self._reason.max_length)
 
     def id_function(self, vendor: str) -> str | None:
         """SQL that makes a history id, ``None`` where the column makes its own."""

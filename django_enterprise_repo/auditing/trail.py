@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import BigAutoField, CharField, Exists, Index, Model, OuterRef, Q, TextField, UUIDField
+from django.db.models.signals import pre_save
 from django.utils.translation import gettext_lazy as _
 from simple_history.manager import HistoricalQuerySet, HistoryManager
 from simple_history.models import HistoricalRecords
@@ -14,7 +16,7 @@ from ..context import acting_user, current_context
 from ..correlation import MAX_LENGTH
 from ..terminals import ScopedTerminals
 from .keys import key_conditions, key_fields
-from .stamps import current_correlation_id, current_operation_id
+from .stamps import current_correlation_id, current_operation_id, fitting
 
 
 class HistoryQuerySet(ScopedTerminals, HistoricalQuerySet):  # type: ignore[misc]  # simple-history is not typed
@@ -95,6 +97,11 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
         # A composite key is made of columns that are all there.
         return [field for field in super().fields_included(model) if field.column is not None]
 
+    def finalize(self, sender: Any, **kwargs: Any) -> None:
+        super().finalize(sender, **kwargs)
+        if hasattr(sender._meta, "simple_history_manager_attribute"):
+            pre_save.connect(self.pre_save, sender=sender, weak=False)
+
     def get_extra_fields(self, model: type[Model], fields: Any) -> dict[str, Any]:
         return {
             **super().get_extra_fields(model, fields),
@@ -121,9 +128,15 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
 
     def get_change_reason_for_object(self, instance: Any, history_type: str, using: str | None) -> Any:
         given = super().get_change_reason_for_object(instance, history_type, using)
-        return current_context().reason if given is None else given
+        field = self.history_change_reason_field
+        return fitting(current_context().reason if given is None else given, field.max_length)
 
     # simple-history's receivers, for changes that pass the write path by.
+
+    def pre_save(self, instance: Any, raw: bool = False, using: str | None = None, **kwargs: Any) -> None:
+        """Ask for the acting user before the row is written: an unknown one is an error, and then nothing is."""
+        if not (raw or is_recorded(instance) or hasattr(instance, "_history_user")):
+            acting_user(using or DEFAULT_DB_ALIAS)
 
     def post_save(self, instance: Any, created: bool, using: str | None = None, **kwargs: Any) -> None:
         if not is_recorded(instance):

@@ -90,6 +90,7 @@ def test_a_verb_that_failed_leaves_the_outer_transaction_usable(broken_history):
         lambda: Account.objects.add_all([Account(name="b")]),
         lambda: Entry.objects.filter(text="a").delete(),
         lambda: Ledger.objects.add(Ledger()),
+        lambda: Ledger().save(),
     ],
 )
 def test_an_unknown_user_is_told_before_the_write(write, django_assert_max_num_queries):
