@@ -32,13 +32,12 @@ _CHUNK = 900
 class _Record:
     """What the record of one change has come to so far."""
 
-    __slots__ = ("changed", "is_complete", "keys", "recorded", "stamps")
+    __slots__ = ("is_complete", "keys", "recorded", "stamps")
 
     def __init__(self, stamps: dict[HistoryTable, Stamp]) -> None:
         self.stamps = stamps
         #: Keys of the rows that were changed and are still to be recorded.
         self.keys: Sequence[Any] = ()
-        self.changed = 0
         self.recorded = 0
         #: Whether the statement itself has recorded what it changed.
         self.is_complete = False
@@ -82,7 +81,7 @@ class Audit:
         elif change.kind == "+":
             _copy_inserted(change, record, outcome)
         else:
-            _copy_changed(change, record)
+            _copy_changed(change, record, outcome)
 
 
 def _tables_to_write(change: Change) -> list[HistoryTable]:
@@ -160,24 +159,23 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
 
         def send_returning(statement: Update) -> int:
             record.keys = compiling.update_returning_keys(statement)
-            record.changed = len(record.keys)
-            return record.changed
+            return len(record.keys)
 
         return statement.sent_by(send_returning)
 
     def send_frozen(statement: Update) -> int:
         record.keys = locked_keys(statement.narrowed())
-        for chunk in _chunks(record.keys):
-            record.changed += original(statement.where(pk__in=chunk))
-        return record.changed
+        return sum(original(statement.where(pk__in=chunk)) for chunk in _chunks(record.keys))
 
     return statement.sent_by(send_frozen)
 
 
-def _copy_changed(change: Change, record: _Record) -> None:
+def _copy_changed(change: Change, record: _Record, changed: int) -> None:
+    # Rows that the database has set by itself are listed by the change.
+    keys = record.keys if isinstance(change.rows, Rows) else change.rows
     for table, stamp in record.stamps.items():
-        recorded = sum(_copy_keys(table, change, chunk, "~", stamp) for chunk in _chunks(record.keys))
-        _require_equal(change.model, record.changed, recorded)
+        recorded = sum(_copy_keys(table, change, chunk, "~", stamp) for chunk in _chunks(keys))
+        _require_equal(change.model, changed, recorded)
 
 
 # Bulk inserts.

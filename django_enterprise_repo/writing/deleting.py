@@ -15,7 +15,7 @@ from ..auditing.history import attributed, has_listeners
 from ..auditing.statements import delete_recorded
 from ..auditing.tables import is_recording, own_table
 from ..operations import Operation
-from . import path
+from . import database_cascades, path
 from .change import Change, Intent
 from .compiling import our_queryset
 from .locking import locked, locked_keys
@@ -35,13 +35,15 @@ class WritePathCollector(Collector):
         super().__init__(using=using, origin=origin)
         self._operation = operation
         self._changes: list[Change] = []
+        #: What the database does by itself when the rows go.
+        self._by_database: list[Change] = []
         self._is_prepared = False
 
     def delete(self) -> tuple[int, dict[str, int]]:
         models = dict.fromkeys((*self.data, *(rows.model for rows in self.fast_deletes)))
         self._changes = [self._change(model) for model in models]
         updates = self._concerned_updates()
-        if updates or any(path.concerns_of(model) for model in models):
+        if updates or any(path.concerns_of(model) or database_cascades.reaches_any(model) for model in models):
             with all_or_nothing(self.using, savepoint=False):
                 return self._delete_concerned(updates)
         total, by_model = super().delete()  # Django's, statement for statement
@@ -70,6 +72,8 @@ class WritePathCollector(Collector):
     def _applied(self, by_model: dict[str, int]) -> None:
         for change in self._changes:
             path.applied(change, by_model.get(change.model._meta.label, 0))
+        for change in self._by_database:
+            path.applied(change, len(_keys(change)))
 
     def instances_with_model(self) -> Iterator[tuple[type[Model], Model]]:
         yield from super().instances_with_model()
@@ -99,6 +103,28 @@ class WritePathCollector(Collector):
             if change.sets and _is_recorded(change.model):
                 change = self._changes[position] = self._with_one_set(change)
             path.prepare(change)
+        self._by_database = list(self._reached_by_database())
+        for change in self._by_database:
+            path.prepare(change)
+
+    def _reached_by_database(self) -> Iterator[Change]:
+        seen = {(change.model, key) for change in self._changes for key in _keys(change)}
+        for change in [change for change in self._changes if database_cascades.reaches_any(change.model)]:
+            keys = [*_keys(change), *(key for rows in change.sets for key in locked_keys(rows))]
+            for reached in database_cascades.reached_by(change.model, keys, self.using):
+                fresh = tuple(key for key in reached.keys if (reached.model, key) not in seen)
+                seen.update((reached.model, key) for key in fresh)
+                yield replace(
+                    change,
+                    model=reached.model,
+                    kind="-" if reached.field is None else "~",
+                    rows=fresh,
+                    sets=(),
+                    fields=None if reached.field is None else frozenset({reached.field}),
+                    entity=None,
+                    intent=Intent.DELETE if reached.field is None else Intent.SAVE,
+                    memo={},
+                )
 
     def _with_one_set(self, change: Change) -> Change:
         """``change`` with its unseen rows fixed, so that those recorded and those deleted are the same."""
@@ -109,8 +135,7 @@ class WritePathCollector(Collector):
         if change.rows:
             keys: tuple[Any, ...] = tuple(locked_keys(rows))
             self.fast_deletes = [*others, QuerySet(model, using=self.using).filter(pk__in=keys)]
-            looked_at: Any = change.rows
-            return replace(change, rows=(*looked_at, *keys), sets=())
+            return replace(change, rows=(*_keys(change), *keys), sets=())
         self.fast_deletes = cast("Any", [*others, _Recorded(change)])
         return replace(change, sets=(rows,))
 
@@ -127,6 +152,10 @@ class WritePathCollector(Collector):
             else:
                 groups.append(ours.filter(pk__in=[row.pk for row in rows]))
         self.field_updates[field, value] = groups
+
+
+def _keys(change: Change) -> tuple[Any, ...]:
+    return change.rows if isinstance(change.rows, tuple) else ()
 
 
 @contextmanager

@@ -317,3 +317,19 @@ class Signed(RepositoryModel):
     @property
     def _history_user(self) -> Any:
         return self.signed_by
+
+
+if hasattr(models, "DB_CASCADE"):  # Django 6.1
+
+    class Whole(RepositoryModel):
+        """The database deletes its parts."""
+
+        name = models.CharField(max_length=50)
+
+    class Part(RepositoryModel):
+        """Audited, and deleted or changed by the database itself."""
+
+        whole = models.ForeignKey(Whole, models.DB_CASCADE, related_name="parts")
+        outer = models.ForeignKey("self", models.DB_CASCADE, null=True)
+        seen_by = models.ForeignKey(Whole, models.DB_SET_NULL, null=True, related_name="+")
+        history = AuditTrail()
