@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any, assert_type
 
 from django.db import models
 
 from django_enterprise_repo import (
+    AuditTrail,
     DeletionResult,
     FilterField,
     FilterPolicy,
     Page,
     PaginationRequest,
     Repository,
+    RetentionPolicy,
     SoftDeleteModel,
     VersionedModel,
     operation_context,
@@ -30,6 +33,7 @@ class Product(SoftDeleteModel, VersionedModel):
     metadata = models.JSONField(default=dict)
 
     objects = ProductRepository()
+    history = AuditTrail()
 
     class Meta(SoftDeleteModel.Meta, VersionedModel.Meta):
         app_label = "consumer"
@@ -74,6 +78,21 @@ def writes(product: Product) -> None:
         product.save()
 
 
+def past(product: Product, moment: datetime.datetime) -> None:
+    for then in repository.as_of(moment):
+        assert_type(then, Product)
+    for difference in repository.diff(1, 5):
+        assert_type(difference.field, str)
+    assert_type(repository.revert_to(1, 5, reason="x"), Product)
+    policy = RetentionPolicy(history=datetime.timedelta(days=365))
+    assert_type(policy.keep_versions, int)
+
+
+@operation_context(reason="nightly")
+def nightly(number: int) -> str:
+    return str(number)
+
+
 async def asynchronous(product: Product, request: PaginationRequest) -> None:
     assert_type(await repository.aget(1), Product)
     assert_type(await repository.alist(), list[Product])
@@ -81,6 +100,10 @@ async def asynchronous(product: Product, request: PaginationRequest) -> None:
     assert_type(await repository.aadd(product), Product)
     async for found in repository.astream():
         assert_type(found, Product)
+
+
+def decorated() -> None:
+    assert_type(nightly(5), str)
 
 
 def errors(problem: InvalidFilter, stale: StaleObjectError) -> None:
