@@ -10,7 +10,7 @@ from django_enterprise_repo import AuditTrail, RepositoryModel
 
 class Columns(models.Model):
     name = models.CharField(max_length=50)
-    code = models.CharField(max_length=10, db_index=True)
+    code = models.CharField(max_length=10)
     group = models.IntegerField(db_index=True)
     size = models.IntegerField(default=0)
     price = models.DecimalField(max_digits=10, decimal_places=2, default=1)

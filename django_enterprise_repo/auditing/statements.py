@@ -49,12 +49,11 @@ def copy_keys(table: HistoryTable, alias: str, keys: Sequence[Any], kind: str, s
     if not keys:
         return 0
     connection = connections[alias]
-    prepared = key_values(table.model, keys, connection)
-    width = len(key_fields(table.model))
-    group = "%s" if width == 1 else f"({', '.join(['%s'] * width)})"
-    sql = f"{_templates(table, connection).copy_keys} ({', '.join([group] * len(keys))})"
+    listed, params = listed_keys(table.model, keys, connection)
     with connection.cursor() as cursor:
-        cursor.execute(sql, (*_prepared(table, kind, stamp, connection), *prepared))
+        cursor.execute(
+            f"{_templates(table, connection).copy_keys} {listed}", (*_prepared(table, kind, stamp, connection), *params)
+        )
         return int(cursor.rowcount)
 
 
@@ -118,13 +117,19 @@ def delete_recorded(table: HistoryTable, alias: str, operation_id: UUID) -> int:
         return int(cursor.rowcount)
 
 
-def key_values(model: type[Model], keys: Sequence[Any], connection: BaseDatabaseWrapper) -> list[Any]:
-    """The columns of all ``keys``, one key after the other, as the driver takes them."""
+def listed_keys(model: type[Model], keys: Sequence[Any], connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+    """The keys as the right-hand side of ``IN``, and its parameters.
+
+    Integers are written out: as parameters they would cost a driver more than the database needs for their rows.
+    """
+    if all(type(key) is int for key in keys):
+        return f"({', '.join(map(str, keys))})", []
     fields = key_fields(model)
     if len(fields) == 1:
-        return [fields[0].get_db_prep_value(key, connection) for key in keys]
+        return f"({', '.join(['%s'] * len(keys))})", [fields[0].get_db_prep_value(key, connection) for key in keys]
+    group = f"({', '.join(['%s'] * len(fields))})"
     pairs = ((field, value) for key in keys for field, value in zip(fields, key, strict=True))
-    return [field.get_db_prep_value(value, connection) for field, value in pairs]
+    return f"({', '.join([group] * len(keys))})", [field.get_db_prep_value(value, connection) for field, value in pairs]
 
 
 class _Templates(NamedTuple):

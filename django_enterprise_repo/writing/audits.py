@@ -165,7 +165,7 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
 
     def send_frozen(statement: Update) -> int:
         record.keys = locked_keys(statement.narrowed())
-        return sum(original(statement.where(pk__in=chunk)) for chunk in _chunks(record.keys))
+        return sum(original(statement.where(compiling.key_in(statement, chunk))) for chunk in _chunks(record.keys))
 
     return statement.sent_by(send_frozen)
 
