@@ -20,6 +20,7 @@ from django.db import DataError, router
 from django.db.models import Model
 from django.utils.functional import LazyObject, empty
 
+from .correlation import MAX_LENGTH
 from .exceptions import InvalidArgument, InvalidArgumentType
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -79,7 +80,8 @@ class operation_context:  # noqa: N801  # used like a function, as the context m
         correlation_id: ties the changes to a request.
 
     Raises:
-        InvalidArgument: both ``user`` and ``user_id`` were given, or the user has no primary key.
+        InvalidArgument: both ``user`` and ``user_id`` were given, the user has no primary key, or the correlation id
+            is too long for a history.
         InvalidArgumentType: ``user`` is not a user, another part is not text, or a generator is decorated, whose
             body would run after the block.
     """
@@ -105,6 +107,8 @@ class operation_context:  # noqa: N801  # used like a function, as the context m
             given["reason"] = _text(reason, "reason")
         if correlation_id is not None:
             given["correlation_id"] = _text(correlation_id, "correlation_id")
+            if len(correlation_id) > MAX_LENGTH:
+                raise InvalidArgument(f"A correlation id has at most {MAX_LENGTH} characters.")
         if context is not None and not isinstance(context, OperationContext):
             raise InvalidArgumentType(f"operation_context() takes an OperationContext, not {type(context).__name__}.")
         self._base = context

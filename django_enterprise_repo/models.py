@@ -101,7 +101,7 @@ class RepositoryModel(models.Model):
             )
 
         assigned = {field: value for field, _, value in values}
-        return writing.saving.update_table(self, base_qs, assigned, send, returns_columns=any(returning))
+        return writing.saving.update_table(self, base_qs, assigned, send, pk=pk_val, returns_columns=any(returning))
 
     def delete(self, using: str | None = None, keep_parents: bool = False) -> DeletionResult:
         """Delete this row: softly where its model can, with one PROTECT check and no cascade yet.

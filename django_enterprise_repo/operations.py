@@ -53,7 +53,19 @@ class OperationSpec(NamedTuple):
 class Operation:
     """One outermost operation. Its id and moment are made when first asked for: most reads never do."""
 
-    __slots__ = ("_id", "_moment", "connection", "duration", "error", "outer", "spec", "started", "tally", "thread")
+    __slots__ = (
+        "_id",
+        "_moment",
+        "connection",
+        "deleted_from",
+        "duration",
+        "error",
+        "outer",
+        "spec",
+        "started",
+        "tally",
+        "thread",
+    )
 
     def __init__(self, spec: OperationSpec, connection: BaseDatabaseWrapper, outer: Operation | None = None) -> None:
         self.spec = spec
@@ -66,6 +78,8 @@ class Operation:
         self.duration: float | None = None
         #: When it began, on the clock of ``time.perf_counter``.
         self.started = time.perf_counter()
+        #: Models whose deletions it has on record.
+        self.deleted_from: set[type[Model]] = set()
         #: What the write path counts for a ledger, if one is kept.
         self.tally: Any = None
         self._id: UUID | None = None

@@ -108,16 +108,19 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
             self.model, ignore_conflicts=ignore_conflicts, update_conflicts=update_conflicts
         )
         django = super().bulk_create  # type: ignore[misc]
+        entities = list(objs)
         send = partial(
             django,
-            objs,
+            entities,
             batch_size=batch_size,
             ignore_conflicts=ignore_conflicts,
             update_conflicts=update_conflicts,
             update_fields=update_fields,
             unique_fields=unique_fields,
         )
-        return self._writing("bulk_create", lambda attempt: writing.bulk.create(self.model, self.db, send, attempt))
+        return self._writing(
+            "bulk_create", lambda attempt: writing.bulk.create(entities, self.model, self.db, send, attempt)
+        )
 
     def bulk_update(self, objs: Iterable[T], fields: Sequence[str], batch_size: int | None = None) -> int:
         django = super().bulk_update  # type: ignore[misc]

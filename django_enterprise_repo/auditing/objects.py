@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
-from .stamps import BY_HAND, Stamp
+from .stamps import BY_HAND, Stamp, stamping
 from .tables import HistoryTable
 
 
-def copy_objects(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp, user: Any) -> int:
+def copy_objects(
+    table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp, user: Any, entity: Model | None
+) -> int:
     """Record ``rows`` as they are now, as simple-history would, and answer how many there were.
 
     Args:
         user: the acting user as an instance, for receivers that look at it.
+        entity: the instance in hand, when ``rows`` is its row: what it was told by simple-history's attributes holds.
     """
-    count = 0
     originals: QuerySet[Any] = QuerySet(table.model, using=rows.db).filter(pk__in=rows.order_by().values("pk"))
+    count = 0
     for instance in list(originals):
         for name, value in zip(BY_HAND, (user, table.fitting_reason(stamp.reason), stamp.moment), strict=True):
-            if value is not None and not hasattr(table.model, name):
+            if entity is not None and name in entity.__dict__:
+                setattr(instance, name, entity.__dict__[name])  # also when it says that nobody did it
+            elif value is not None and not hasattr(table.model, name):
                 setattr(instance, name, value)
-        table.records.create_historical_record(instance, kind, using=rows.db)
+        with stamping(stamp):
+            table.records.create_historical_record(instance, kind, using=rows.db)
         count += 1
     return count

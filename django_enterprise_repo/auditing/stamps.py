@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -39,9 +42,24 @@ def fitting(reason: str | None, most: int | None) -> str | None:
 
 # Defaults of the trail's own columns, for rows that simple-history itself creates.
 
+_stamp: ContextVar[Stamp | None] = ContextVar("repository_stamp", default=None)
+
+
+@contextmanager
+def stamping(stamp: Stamp) -> Iterator[None]:
+    """Let the rows that simple-history creates inside the block bear ``stamp``'s operation."""
+    token = _stamp.set(stamp)
+    try:
+        yield
+    finally:
+        _stamp.reset(token)
+
 
 def current_operation_id() -> UUID:
     """Id of the operation that runs, or a new one for a change outside every operation."""
+    stamp = _stamp.get()
+    if stamp is not None:
+        return stamp.operation_id
     operation = latest_operation()
     return uuid7() if operation is None else operation.id
 

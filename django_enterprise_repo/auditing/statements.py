@@ -16,7 +16,8 @@ from .keys import key_fields
 from .stamps import Stamp
 from .tables import HistoryTable
 
-_DIVISION_BY_ZERO = "22012"
+# What the one-statement form fails with, as a text that no number can be made of.
+_MISMATCH = "repository history mismatch"
 
 
 def copy_rows(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp) -> int:
@@ -57,48 +58,30 @@ def copy_keys(table: HistoryTable, alias: str, keys: Sequence[Any], kind: str, s
         return int(cursor.rowcount)
 
 
-def change_and_copy_row(
-    table: HistoryTable, alias: str, sql: str, params: Sequence[Any], kind: str, stamp: Stamp
-) -> int:
-    """Change one row and record it in one statement; answer 1, or 0 where there was no row to change.
+def change_and_copy(table: HistoryTable, alias: str, sql: str, params: Sequence[Any], stamp: Stamp) -> int:
+    """Update rows and record them in one statement; answer how many there were.
 
-    PostgreSQL's data-modifying WITH: the row that the change returns is the one that the history takes.
+    PostgreSQL's data-modifying WITH: the rows that the UPDATE returns are the ones that the history takes. The
+    statement compares the two counts by itself and fails as a whole where they differ, as when a trigger or a rule of
+    the history's table leaves a row out; in autocommit it would be too late to raise afterwards.
 
     Args:
         sql: an UPDATE of the audited model's one table, without RETURNING.
         params: its parameters.
-    """
-    connection = connections[alias]
-    templates = _templates(table, connection)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"{templates.change}{sql}{templates.and_copy}", (*params, *_prepared(table, kind, stamp, connection))
-        )
-        return int(cursor.rowcount)
-
-
-def change_and_copy_rows(
-    table: HistoryTable, alias: str, sql: str, params: Sequence[Any], kind: str, stamp: Stamp
-) -> int:
-    """Change rows and record them in one statement; answer how many there were.
-
-    As :func:`change_and_copy_row`. The statement compares the two counts by itself, and fails as a whole where a
-    trigger or a rule of the history's table has left a row out.
 
     Raises:
-        HistoryMismatch: it has; nothing was changed.
+        HistoryMismatch: a row was left out; nothing was changed.
     """
     connection = connections[alias]
     templates = _templates(table, connection)
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"{templates.change}{sql}{templates.and_copy_counted}",
-                (*params, *_prepared(table, kind, stamp, connection)),
+                f"{templates.change}{sql}{templates.and_copy}", (*params, *_prepared(table, "~", stamp, connection))
             )
             return int(cursor.fetchone()[0])
     except DataError as error:
-        if getattr(error.__cause__, "sqlstate", None) == _DIVISION_BY_ZERO:
+        if _MISMATCH in str(error):
             raise HistoryMismatch(table.model) from error
         raise
 
@@ -136,7 +119,6 @@ class _Templates(NamedTuple):
     copy_keys: str
     change: str
     and_copy: str
-    and_copy_counted: str
     delete_recorded: str
 
 
@@ -169,10 +151,9 @@ def _make_templates(table: HistoryTable, connection: BaseDatabaseWrapper) -> _Te
     return _Templates(
         copy_keys=f"{insert} SELECT {chosen}, {stamped} FROM {data} WHERE {mine} IN",
         change="WITH changed AS (",
-        and_copy=f" RETURNING {sources}) {copy_changed}",
-        and_copy_counted=f" RETURNING {sources}), recorded AS ({copy_changed} RETURNING 1), "
+        and_copy=f" RETURNING {sources}), recorded AS ({copy_changed} RETURNING 1), "
         "counted AS (SELECT (SELECT count(*) FROM changed) AS mine, (SELECT count(*) FROM recorded) AS theirs) "
-        "SELECT mine, 1 / (mine = theirs)::int FROM counted",
+        f"SELECT CASE WHEN mine = theirs THEN mine ELSE ('{_MISMATCH} ' || mine)::bigint END FROM counted",
         delete_recorded=delete,
     )
 

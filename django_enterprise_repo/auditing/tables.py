@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, Model
-from simple_history.models import HistoricalRecords
+from simple_history.models import HistoricalRecords, _default_get_user
 from simple_history.signals import post_create_historical_record, pre_create_historical_record
 
 from ..context import acting_user, current_context
@@ -89,14 +89,24 @@ class HistoryTable:
 
     @cached_property
     def _cannot_be_copied(self) -> bool:
-        reasons = (HistoricalRecords.get_change_reason_for_object, AuditTrail.get_change_reason_for_object)
         return bool(
             self.history._history_m2m_fields
-            or type(self.records).get_change_reason_for_object not in reasons
+            or self._asks_each_object
             or any(hasattr(self.model, name) for name in BY_HAND)  # properties that answer for each row
             or any(type(column).select_format is not Field.select_format for column, _ in self.tracked)
             or any(_is_made_in_python(column) for column in self._further)
             or (self._id_is_made_in_python and self.history._meta.pk.get_internal_type() != "UUIDField")
+        )
+
+    @property
+    def _asks_each_object(self) -> bool:
+        """Whether somebody answers for each row who changed it, or why."""
+        kind = type(self.records)
+        own = (HistoricalRecords, AuditTrail)
+        return (
+            self.records.get_user is not _default_get_user
+            or all(kind.get_history_user is not base.get_history_user for base in own)
+            or all(kind.get_change_reason_for_object is not base.get_change_reason_for_object for base in own)
         )
 
     @cached_property

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS
-from django.db.models import BigAutoField, CharField, Exists, Index, Model, OuterRef, Q, TextField, UUIDField
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, NotSupportedError
+from django.db.models import BigAutoField, CharField, F, Index, Model, Q, QuerySet, TextField, UUIDField, Window
+from django.db.models.functions import RowNumber
 from django.db.models.signals import pre_save
 from django.utils.translation import gettext_lazy as _
 from simple_history.manager import HistoricalQuerySet, HistoryManager
 from simple_history.models import HistoricalRecords
+from simple_history.signals import post_create_historical_m2m_records, pre_create_historical_m2m_records
 
 from ..context import acting_user, current_context
 from ..correlation import MAX_LENGTH
@@ -22,17 +25,44 @@ from .stamps import current_correlation_id, current_operation_id, fitting
 class HistoryQuerySet(ScopedTerminals, HistoricalQuerySet):  # type: ignore[misc]  # simple-history is not typed
     """simple-history's queryset, read in the operation scope, with one latest row of each whatever the clock says."""
 
-    def filter(self, *args: Any, **kwargs: Any) -> Any:
-        if self._as_instances and "pk" in kwargs:
-            kwargs |= key_conditions(self.model.instance_type, kwargs.pop("pk"))
-        return super().filter(*args, **kwargs)
+    def _filter_or_exclude(self, negate: bool, args: Any, kwargs: Any) -> Any:
+        if self._as_instances:  # then the key that is asked for is that of the entities
+            args, kwargs = tuple(self._about_entities(condition) for condition in (*args, *kwargs.items())), {}
+            args = tuple(Q(condition) if isinstance(condition, tuple) else condition for condition in args)
+        return super()._filter_or_exclude(negate, args, kwargs)
+
+    def _about_entities(self, condition: Any) -> Any:
+        """A condition of ``filter()`` with ``pk`` read as the entity's key."""
+        if isinstance(condition, Q):
+            copied = condition.copy()
+            copied.children = [self._about_entities(child) for child in condition.children]
+            return copied
+        if not isinstance(condition, tuple) or condition[0].partition("__")[0] != "pk":
+            return condition
+        name, value = condition
+        fields = key_fields(self.model.instance_type)
+        if len(fields) == 1:
+            return name.replace("pk", fields[0].attname, 1), value
+        if name not in ("pk", "pk__exact"):
+            raise NotSupportedError("A composite key of the past is asked for whole, or by its columns.")
+        return Q(**key_conditions(self.model.instance_type, value))
+
+    def _iterator(self, *args: Any) -> Iterator[Any]:
+        rows = super()._iterator(*args)
+        return (row.instance if isinstance(row, self.model) else row for row in rows) if self._as_instances else rows
 
     def latest_of_each(self) -> Any:
         """The last row of each key; of rows with one date, the one written last."""
-        key = {field.attname: OuterRef(field.attname) for field in key_fields(self.model.instance_type)}
-        later = Q(history_date__gt=OuterRef("history_date"))
-        tied = Q(history_date=OuterRef("history_date"), history_id__gt=OuterRef("history_id"))
-        return self.filter(~Exists(self.order_by().filter(later | tied, **key)))
+        # One sort of all versions: asking for each row what came after it is quadratic in the versions of a row.
+        ranked = self.order_by().annotate(
+            history_rank=Window(
+                RowNumber(),
+                partition_by=[F(field.attname) for field in key_fields(self.model.instance_type)],
+                order_by=[F("history_date").desc(), F("history_id").desc()],
+            )
+        )
+        # What is asked of the latest must not choose among the earlier, so the ranks stay in a query of their own.
+        return QuerySet.filter(self, history_id__in=ranked.filter(history_rank=1).values("history_id"))
 
 
 class TrailManager(HistoryManager):  # type: ignore[misc]  # simple-history is not typed
@@ -117,8 +147,11 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
         options: dict[str, Any] = super().get_meta_options(model)
         key = key_fields(model)
         if len(key) > 1:  # the column of a single key has an index of its own
-            options["indexes"] = (*options.get("indexes", ()), Index(fields=[field.attname for field in key]))
+            options["indexes"] = (Index(fields=[field.attname for field in key]),)
         return options
+
+    def _get_history_change_reason_field(self) -> Any:
+        return super()._get_history_change_reason_field().clone()  # a trail may be inherited by several models
 
     def get_history_user(self, instance: Any) -> Any:
         if hasattr(instance, "_history_user"):
@@ -150,6 +183,55 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
         if not is_recorded(instance):
             super().post_delete(instance, using=using, **kwargs)
 
+    def m2m_changed(
+        self,
+        instance: Any,
+        action: str,
+        attr: str,
+        pk_set: Any,
+        reverse: bool,
+        model: Any = None,
+        using: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Record the rows whose relation has changed, from whichever side it was changed, where they are."""
+        if not reverse:
+            if action in ("post_add", "post_remove", "post_clear"):
+                self._record_related([instance], using)
+            return
+        # The instance is on the other side. What it was related to is gone once it is cleared.
+        owners = model._base_manager.using(using)
+        if action == "pre_clear":
+            relation = model._meta.get_field(attr)
+            instance._state.cleared_owners = list(owners.filter((f"{relation.name}__pk", instance.pk)))
+        elif action == "post_clear":
+            self._record_related(instance._state.__dict__.pop("cleared_owners", ()), using)
+        elif action in ("post_add", "post_remove"):
+            self._record_related(owners.filter(pk__in=pk_set), using)
+
+    def _record_related(self, owners: Iterable[Any], using: str | None) -> None:
+        if not getattr(settings, "SIMPLE_HISTORY_ENABLED", True):
+            return
+        for owner in owners:
+            if not hasattr(owner, "skip_history_when_saving"):
+                self.create_historical_record(owner, "~", using=using)
+
+    def create_historical_record_m2ms(self, history_instance: Any, instance: Any) -> None:
+        """Copy the many-to-many rows of ``instance`` on the database of its history."""
+        alias = history_instance._state.db
+        for field in history_instance._history_m2m_fields:
+            through, history = field.remote_field.through, self.m2m_models[field]
+            names = [column.name for column in through._meta.fields]
+            related = through._base_manager.using(alias).filter((field.m2m_field_name(), instance.pk))
+            rows = [
+                history(history=history_instance, **{name: getattr(row, name) for name in names})
+                for row in related.select_related(field.m2m_field_name(), field.m2m_reverse_field_name())
+            ]
+            told = {"sender": history, "history_instance": history_instance, "instance": instance, "field": field}
+            pre_create_historical_m2m_records.send(rows=rows, **told)
+            created = history._base_manager.using(alias).bulk_create(rows)
+            post_create_historical_m2m_records.send(created_rows=created, **told)
+
 
 def mark_recorded(instances: Iterable[Any]) -> None:
     """Note that the history of a bulk write of ``instances`` is written, for simple-history's bulk helpers."""
@@ -164,4 +246,5 @@ def take_mark(instance: Any) -> bool:
 
 def is_recorded(instance: Any) -> bool:
     """Whether the write path has recorded, or is about to record, the change that a signal tells of."""
-    return getattr(instance._state, "active_change", None) is not None
+    active = getattr(instance._state, "active_change", None)
+    return active is not None and active.owner is instance

@@ -26,11 +26,11 @@ class Operation(models.Model):
     moment = models.DateTimeField(_("moment"), db_index=True)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
-        models.SET_NULL,
+        models.DO_NOTHING,  # who acted stays known after the account is gone
         verbose_name=_("user"),
         null=True,
         related_name="+",
-        db_constraint=False,  # as in the histories: who acted is known after the account is gone
+        db_constraint=False,
     )
     reason = models.TextField(_("reason"), null=True)
     correlation_id = models.CharField(_("correlation"), max_length=MAX_LENGTH, null=True, db_index=True)

@@ -16,7 +16,7 @@ from django.db.models import Model, QuerySet
 from ..auditing.history import refuse_elsewhere, takes_write_path
 from ..auditing.objects import copy_objects
 from ..auditing.stamps import BY_HAND, Stamp
-from ..auditing.statements import change_and_copy_row, change_and_copy_rows, copy_keys, copy_rows
+from ..auditing.statements import change_and_copy, copy_keys, copy_rows
 from ..auditing.tables import HistoryTable, has_history, is_recording, tables_of
 from ..context import acting_user
 from ..exceptions import HistoryMismatch
@@ -108,7 +108,7 @@ def _is_touched(table: HistoryTable, change: Change) -> bool:
     concrete = change.model._meta.concrete_model
     if table.model is concrete:
         return True
-    return any(field.name in change.fields for field in table.model._meta.concrete_fields)
+    return any({field.name, field.attname} & change.fields for field in table.model._meta.concrete_fields)
 
 
 # Saves of one entity.
@@ -122,8 +122,8 @@ def _fold_save(change: Change, record: _Record, statement: Update) -> Update:
         return statement
 
     def send(statement: Update) -> Any:
-        sql, params = compiling.save_sql(statement, change.rows[0], connections[change.alias])  # type: ignore[index]
-        changed = change_and_copy_row(table, change.alias, sql, params, "~", stamp)
+        sql, params = compiling.save_sql(statement, connections[change.alias])
+        changed = change_and_copy(table, change.alias, sql, params, stamp)
         record.is_complete = changed > 0
         return [()] * changed  # what Django's own would answer: a row of no returned columns for each
 
@@ -150,7 +150,7 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
             if not sql:
                 return 0
             record.is_complete = True
-            return change_and_copy_rows(table, change.alias, sql, params, "~", stamp)
+            return change_and_copy(table, change.alias, sql, params, stamp)
 
         return statement.sent_by(send)
 
@@ -165,7 +165,8 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
 
     def send_frozen(statement: Update) -> int:
         record.keys = locked_keys(statement.narrowed())
-        return sum(original(statement.where(compiling.key_in(statement, chunk))) for chunk in _chunks(record.keys))
+        # One UPDATE, however long the list: a second would look at rows that the first has changed.
+        return int(original(statement.where(compiling.key_in(statement, record.keys)))) if record.keys else 0
 
     return statement.sent_by(send_frozen)
 
@@ -228,10 +229,9 @@ def _copy_keys(
 
 
 def _copy(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp, entity: Model | None = None) -> int:
-    if not table.needs_objects(connections[rows.db].vendor):
-        return copy_rows(table, rows, kind, stamp)
-    user = entity._history_user if hasattr(entity, "_history_user") else acting_user(rows.db)  # type: ignore[union-attr]
-    return copy_objects(table, rows, kind, stamp, user)
+    if table.needs_objects(connections[rows.db].vendor):
+        return copy_objects(table, rows, kind, stamp, acting_user(rows.db), entity)
+    return copy_rows(table, rows, kind, stamp)
 
 
 def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:

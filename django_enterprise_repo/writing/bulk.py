@@ -33,10 +33,13 @@ def insert_all(
         _insert(model, alias, send, attempt)
 
 
-def create(model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt) -> list[Any]:
-    """Django's ``bulk_create``, given as ``send``."""
+def create(
+    entities: Sequence[Any], model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt
+) -> list[Any]:
+    """Django's ``bulk_create`` of ``entities``, given as ``send``."""
     if not has_history(model):
         return _insert(model, alias, send, attempt)
+    attempt.remember(*entities)
     with all_or_nothing(alias):
         return _insert(model, alias, send, attempt)
 

@@ -83,6 +83,7 @@ class Update(NamedTuple):
         missed: called when it reached no row; they may raise.
         reached: called when it reached one or more.
         returns_columns: whether the caller needs columns of the updated row back.
+        pk: key of the one row that the save of an entity updates.
     """
 
     rows: QuerySet[Any]
@@ -93,6 +94,7 @@ class Update(NamedTuple):
     missed: tuple[Callable[[], None], ...] = ()
     reached: tuple[Callable[[], None], ...] = ()
     returns_columns: bool = False
+    pk: Any = None
 
     def where(self, *conditions: Q, **equals: Any) -> Update:
         return self._replace(conditions=(*self.conditions, *conditions), equals={**self.equals, **equals})

@@ -99,7 +99,7 @@ def is_plain_save(statement: Update) -> bool:
     )
 
 
-def save_sql(statement: Update, pk: Any, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Any]]:
+def save_sql(statement: Update, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Any]]:
     """The UPDATE of one row of one table. Its text is put together once for each set of columns.
 
     Compiling it anew, as Django does, takes about as long as a local database takes to execute it.
@@ -107,7 +107,7 @@ def save_sql(statement: Update, pk: Any, connection: BaseDatabaseWrapper) -> tup
     model = statement.rows.model
     get: Any = model._meta.get_field
     fields = key_fields(model)
-    key = pk if len(fields) > 1 else (pk,)
+    key = statement.pk if len(fields) > 1 else (statement.pk,)
     narrowing = [(get(name), value) for name, value in statement.equals.items()]
     equal = [*zip(fields, key, strict=True), *((field, value) for field, value in narrowing if value is not None)]
     sql = _save_text(
@@ -146,6 +146,6 @@ def _has_placeholder(kind: Any) -> bool:
 def _converted(field: Any, values: list[Any], connection: BaseDatabaseWrapper) -> list[Any]:
     """``values`` as the database answered them, made into what the field holds."""
     column = field.get_col(field.model._meta.db_table)
-    for convert in (*connection.ops.get_db_converters(column), *field.get_db_converters(connection)):
+    for convert in (*connection.ops.get_db_converters(column), *column.get_db_converters(connection)):
         values = [convert(value, column, connection) for value in values]
     return values

@@ -100,8 +100,8 @@ class WritePathCollector(Collector):
             return
         self._is_prepared = True
         for position, change in enumerate(self._changes):
-            if change.sets and _is_recorded(change.model):
-                change = self._changes[position] = self._with_one_set(change)
+            if _is_recorded(change.model):
+                change = self._changes[position] = self._fixed(change)
             path.prepare(change)
         self._by_database = list(self._reached_by_database())
         for change in self._by_database:
@@ -126,18 +126,25 @@ class WritePathCollector(Collector):
                     memo={},
                 )
 
-    def _with_one_set(self, change: Change) -> Change:
-        """``change`` with its unseen rows fixed, so that those recorded and those deleted are the same."""
+    def _fixed(self, change: Change) -> Change:
+        """``change`` with its rows fixed and locked, so that those recorded and those deleted are the same."""
         model = change.model
+        looked_at: QuerySet[Any] = QuerySet(model, using=self.using).filter(pk__in=_keys(change))
+        known = tuple(locked_keys(looked_at)) if change.rows else ()
+        if not change.sets:
+            return replace(change, rows=known)
         rows = _lockable(model, change.sets, self.using)
         fast_deletes: Any = self.fast_deletes
         others: list[Any] = [rows for rows in fast_deletes if rows.model is not model]
-        if change.rows:
-            keys: tuple[Any, ...] = tuple(locked_keys(rows))
-            self.fast_deletes = [*others, QuerySet(model, using=self.using).filter(pk__in=keys)]
-            return replace(change, rows=(*_keys(change), *keys), sets=())
-        self.fast_deletes = cast("Any", [*others, _Recorded(change)])
-        return replace(change, sets=(rows,))
+        is_first = model not in self._operation.deleted_from
+        self._operation.deleted_from.add(model)
+        if is_first and not known:
+            # The record is the list of what to delete, unless the operation has deleted from there before.
+            self.fast_deletes = cast("Any", [*others, _Recorded(change)])
+            return replace(change, sets=(rows,))
+        keys = tuple(locked_keys(rows))
+        self.fast_deletes = [*others, QuerySet(model, using=self.using).filter(pk__in=keys)]
+        return replace(change, rows=(*known, *keys), sets=())
 
     def _update_through_write_path(self, field: Field[Any, Any], value: Any) -> None:
         """Make the rows whose keys are set to null, or to something else, a queryset that takes the write path."""
@@ -185,11 +192,8 @@ class _Recorded:
 
 
 def _lockable(model: type[Model], sets: Sequence[QuerySet[Any]], alias: str) -> QuerySet[Any]:
-    """All rows of ``sets`` as one queryset without joins, locked when it is read, where the engine locks rows."""
-    rows: QuerySet[Any]
-    if len(sets) == 1 and len(sets[0].query.alias_map) <= 1 and not sets[0].query.distinct:
-        rows = QuerySet(model, query=sets[0].query.chain(), using=alias)
-    else:
-        either = Q.create([("pk__in", rows.order_by().values("pk")) for rows in sets], connector=Q.OR)
-        rows = QuerySet(model, using=alias).filter(either)
-    return locked(rows)
+    """All rows of ``sets`` as one queryset, locked when it is read."""
+    if len(sets) == 1:
+        return locked(QuerySet(model, query=sets[0].query.chain(), using=alias))
+    either = Q.create([("pk__in", rows.order_by().values("pk")) for rows in sets], connector=Q.OR)
+    return locked(QuerySet(model, using=alias).filter(either))

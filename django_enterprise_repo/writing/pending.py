@@ -33,11 +33,15 @@ class Pending(NamedTuple):
 
 
 class _Transient:
-    """What waits on an entity's state while it is saved; a copy of the entity, made meanwhile, is free of it."""
+    """What waits on an entity's state while it is saved; a copy of the entity, made meanwhile, is free of it.
 
-    __slots__ = ("value",)
+    A shallow copy shares the state, so the owner is kept too.
+    """
 
-    def __init__(self, value: Any) -> None:
+    __slots__ = ("owner", "value")
+
+    def __init__(self, owner: Model, value: Any) -> None:
+        self.owner = owner
         self.value = value
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -48,7 +52,7 @@ class _Transient:
 def pending_save(entity: Model, pending: Pending) -> Iterator[None]:
     """Let ``pending`` wait for the save of ``entity`` inside the block."""
     state = cast("Any", entity._state)
-    state.pending_save = _Transient(pending)
+    state.pending_save = _Transient(entity, pending)
     try:
         yield
     finally:
@@ -59,7 +63,7 @@ def take_pending(entity: Model) -> Pending | None:
     """What waits for this save, once: a save inside a signal receiver is a save of its own."""
     state = cast("Any", entity._state)
     waiting: _Transient | None = getattr(state, "pending_save", None)
-    if waiting is None:
+    if waiting is None or waiting.owner is not entity:
         return None
     state.pending_save = None
     pending: Pending = waiting.value
@@ -71,7 +75,7 @@ def active_change(entity: Model, change: Change) -> Iterator[None]:
     """Let the tables that Django saves for ``entity`` find the change they belong to."""
     state = cast("Any", entity._state)
     outer = getattr(state, "active_change", None)
-    state.active_change = _Transient(change)
+    state.active_change = _Transient(entity, change)
     try:
         yield
     finally:
@@ -81,4 +85,4 @@ def active_change(entity: Model, change: Change) -> Iterator[None]:
 def current_change(entity: Model) -> Change | None:
     """The change that the running save of ``entity`` belongs to, if any."""
     active: _Transient | None = getattr(entity._state, "active_change", None)
-    return None if active is None else active.value
+    return active.value if active is not None and active.owner is entity else None

@@ -41,6 +41,7 @@ def save_base(
     told = take_pending(entity)
     pending = told or Pending()
     savepoint = pending.savepoint
+    written = _with_version(model, update_fields)
 
     def body(attempt: Attempt) -> None:
         if told is None and path.concerns_of(model):  # a verb remembers its entity by itself
@@ -56,7 +57,7 @@ def save_base(
                 alias=alias,
                 kind="+" if entity._state.adding else "~",
                 rows=(entity.pk,),
-                fields=None if update_fields is None else frozenset(update_fields),
+                fields=None if written is None else frozenset(written),
                 entity=entity,
                 intent=pending.intent,
                 marker=pending.marker,
@@ -70,7 +71,7 @@ def save_base(
                 force_insert=force_insert,
                 force_update=force_update,
                 using=alias,
-                update_fields=_with_version(model, update_fields),
+                update_fields=written,
             )
 
     run(OperationSpec("save", model, alias, "write"), body)
@@ -94,11 +95,12 @@ def update_table(
     values: Mapping[Field[Any, Any], Any],
     sender: Callable[[Update], Any],
     *,
+    pk: Any,
     returns_columns: bool,
 ) -> Any:
     """UPDATE one table of ``entity`` with the concerns of the change it belongs to."""
     change = current_change(entity)
-    statement = Update(rows, values, sender, returns_columns=returns_columns)
+    statement = Update(rows, values, sender, returns_columns=returns_columns, pk=pk)
     return (statement if change is None else path.fold(change, statement)).send()
 
 

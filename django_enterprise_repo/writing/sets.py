@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
+from django.db import NotSupportedError
 from django.db.models import DateTimeField, Field, Model, QuerySet, TimeField
 from django.utils import timezone
 
+from ..auditing.tables import has_history
 from ..context import acting_user_id
 from ..operations import Attempt
 from ..results import DeletionResult
@@ -20,14 +22,21 @@ from .change import Change, Intent, Update
 from .deleting import WritePathCollector
 from .entities import touched_fields
 from .transactions import around_set
+from .versions import version_field
 
 Values = Mapping["Field[Any, Any]", Any]
-#: A queryset of ours: Django's, with ``send_update`` and ``send_delete`` beneath its own methods.
+#: A queryset of ours: Django's, with ``send_update`` beneath its own ``update()``.
 OurRows = Any
 
 
 def update(rows: OurRows, values: Values, attempt: Attempt, *, savepoint: bool = True) -> int:
-    """UPDATE ``rows`` and answer how many there were."""
+    """UPDATE ``rows`` and answer how many there were.
+
+    Raises:
+        NotSupportedError: a key column of a model with a history: one row would end there and another begin.
+    """
+    if has_history(rows.model) and not set(rows.model._meta.pk_fields).isdisjoint(values):
+        raise NotSupportedError(f"The key of an audited {rows.model._meta.label} cannot be updated.")
     return _update(_change(rows, values, attempt), rows, values, savepoint)
 
 
@@ -113,7 +122,7 @@ def _change(
         model=rows.model,
         alias=rows.db,
         kind="~",
-        fields=frozenset(field.name for field in values),
+        fields=frozenset(field.name for field in (*values, *filter(None, [version_field(rows.model)]))),
         intent=intent,
         marker=marker,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 from django.db import connections, transaction
 from django.db.models import Model
@@ -48,7 +48,9 @@ def around_set(model: type[Model], alias: str, *, savepoint: bool = True) -> Abs
     is_one = is_recorded_in_one_statement(model, alias) and not (operation_ledger.is_kept() and tables_of(model))
     if has_parents(model) or not is_one:
         return all_or_nothing(alias, savepoint=savepoint)
-    return nullcontext()
+    # As Django's own update(): what fails inside somebody's transaction must not be committed around.
+    mark: AbstractContextManager[None] = transaction.mark_for_rollback_on_error(using=alias)
+    return mark
 
 
 def is_recorded_in_one_statement(model: type[Model], alias: str) -> bool:

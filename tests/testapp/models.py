@@ -296,7 +296,7 @@ class Labelled(RepositoryModel):
     """A history with many-to-many rows, which only Python can make."""
 
     name = models.CharField(max_length=50)
-    tags = models.ManyToManyField(Tag, related_name="+")
+    tags = models.ManyToManyField(Tag, related_name="labelled")
     history = AuditTrail(m2m_fields=[tags])
 
 

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('deleted', models.PositiveIntegerField(default=0, verbose_name='deleted')),
                 ('restored', models.PositiveIntegerField(default=0, verbose_name='restored')),
                 ('duration', models.DurationField(help_text='From its start to the moment before its commit.', verbose_name='duration')),
-                ('user', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                ('user', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],
             options={
                 'verbose_name': 'operation',
