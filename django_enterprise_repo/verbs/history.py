@@ -89,7 +89,8 @@ class HistoryVerbs(Writes[T]):
         """Make a row what it was in ``version``: one more change, with a record of its own.
 
         A soft-deleted row is restored by it, one that was deleted for good is inserted again. Columns that move by
-        themselves (the version, ``auto_now``) go on; columns that the history leaves out stay.
+        themselves (the version, ``auto_now``) go on; columns that the history leaves out stay, and so do many-to-many
+        relations.
 
         Args:
             version: a history row or its ``history_id``.
