@@ -116,16 +116,17 @@ def _is_touched(table: HistoryTable, change: Change) -> bool:
 
 def _fold_save(change: Change, record: _Record, statement: Update) -> Update:
     (table, stamp), *_ = record.stamps.items()
-    if not is_recorded_in_one_statement(change.model, change.alias) or not compiling.is_plain_save(statement):
+    is_plain = compiling.is_plain_save(statement)
+    if not is_plain or not is_recorded_in_one_statement(change.model, change.alias):
         if change.begin is not None:
             change.begin()
-        return statement
+        return statement.sent_by(compiling.send_save) if is_plain else statement
 
     def send(statement: Update) -> Any:
         sql, params = compiling.save_sql(statement, connections[change.alias])
         changed = change_and_copy(table, change.alias, sql, params, stamp)
         record.is_complete = changed > 0
-        return [()] * changed  # what Django's own would answer: a row of no returned columns for each
+        return compiling.as_returned(changed)
 
     # Where there is no row to update Django goes on and inserts one, which is a second statement.
     return statement.sent_by(send) if change.begin is None else statement.sent_by(send).on_miss(change.begin)

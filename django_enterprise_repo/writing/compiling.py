@@ -99,6 +99,20 @@ def is_plain_save(statement: Update) -> bool:
     )
 
 
+def send_save(statement: Update) -> list[tuple[()]]:
+    """Send the UPDATE of a plain save and answer as Django's own does."""
+    connection = connections[statement.rows.db]
+    sql, params = save_sql(statement, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return as_returned(cursor.rowcount)
+
+
+def as_returned(count: int) -> list[tuple[()]]:
+    """So many rows, each without returned columns: true where there is one, as Django's answer is."""
+    return [()] * count
+
+
 def save_sql(statement: Update, connection: BaseDatabaseWrapper) -> tuple[str, Sequence[Any]]:
     """The UPDATE of one row of one table. Its text is put together once for each set of columns.
 
