@@ -131,13 +131,13 @@ class WritePathCollector(Collector):
         model = change.model
         looked_at: QuerySet[Any] = QuerySet(model, using=self.using).filter(pk__in=_keys(change))
         known = tuple(locked_keys(looked_at)) if change.rows else ()
+        is_first = model not in self._operation.deleted_from
+        self._operation.deleted_from.add(model)
         if not change.sets:
             return replace(change, rows=known)
         rows = _lockable(model, change.sets, self.using)
         fast_deletes: Any = self.fast_deletes
         others: list[Any] = [rows for rows in fast_deletes if rows.model is not model]
-        is_first = model not in self._operation.deleted_from
-        self._operation.deleted_from.add(model)
         if is_first and not known:
             # The record is the list of what to delete, unless the operation has deleted from there before.
             self.fast_deletes = cast("Any", [*others, _Recorded(change)])

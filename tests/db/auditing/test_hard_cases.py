@@ -242,6 +242,17 @@ def test_one_operation_may_delete_a_key_twice():
     assert kinds(AuditedSeat).count("-") == 3
 
 
+def test_one_operation_may_delete_a_row_and_then_a_set():
+    def body(attempt: Attempt) -> None:
+        AuditedSeat.objects.create(row="A", number=1).delete()
+        AuditedSeat.objects.bulk_create([AuditedSeat(row="A", number=number) for number in (1, 2)])
+        assert AuditedSeat.objects.filter(number=2).delete()[0] == 1
+
+    run(OperationSpec("several", AuditedSeat, "default", "write"), body)
+    assert AuditedSeat.objects.get().number == 1
+    assert sorted(kinds(AuditedSeat)) == ["+", "+", "+", "-", "-"]
+
+
 def test_a_copy_made_by_a_receiver_is_recorded():
     def clone(instance, **kwargs):
         other = copy.copy(instance)
