@@ -19,7 +19,7 @@ from .querysets import RepositoryQuerySetMixin
 from .soft_delete.markers import model_marker
 
 
-class RepositoryModelForm(forms.ModelForm):  # type: ignore[type-arg]
+class RepositoryModelForm(forms.ModelForm):  # type: ignore[type-arg]  # generic in its stubs only
     """A form that reckons with the rows its model's default manager hides.
 
     A unique value that a deleted row holds is a form error with the code ``"deleted"``, where Django's form would

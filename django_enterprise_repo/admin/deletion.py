@@ -23,7 +23,7 @@ from .filters import DeletedListFilter
 from .rows import protectors, repository_beside, repository_of, soft_marker
 
 
-class SoftDeleteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SoftDeleteAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs only
     """The part of ``RepositoryAdmin`` that deletes and restores."""
 
     delete_confirmation_template = "admin/enterprise_repo/delete_confirmation.html"

@@ -23,7 +23,7 @@ class KeyWithVersion(BoundField):
         return super().as_widget(*args, **kwargs) + self.form["held_version"].as_widget()
 
 
-class RowFormSet(BaseModelFormSet):  # type: ignore[type-arg]
+class RowFormSet(BaseModelFormSet):  # type: ignore[type-arg]  # generic in its stubs only
     """A formset that writes nothing when one of its rows is stale, and deletes as the repository does."""
 
     model: Any

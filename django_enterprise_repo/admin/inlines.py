@@ -18,7 +18,7 @@ from .rows import protectors, soft_marker
 from .versions import based_on, row_form_for, without_version
 
 
-class RepositoryInline(InlineModelAdmin):  # type: ignore[type-arg]
+class RepositoryInline(InlineModelAdmin):  # type: ignore[type-arg]  # generic in its stubs only
     """An inline of living rows: deleted softly where their model can, and written only as they were seen."""
 
     def __init__(self, parent_model: type[Any], admin_site: Any) -> None:
@@ -42,11 +42,11 @@ class RepositoryInline(InlineModelAdmin):  # type: ignore[type-arg]
         return formset
 
 
-class RepositoryTabularInline(RepositoryInline, admin.TabularInline):  # type: ignore[type-arg]
+class RepositoryTabularInline(RepositoryInline, admin.TabularInline):  # type: ignore[type-arg]  # generic in its stubs only
     """A ``TabularInline`` for a model with a ``Repository``: living rows, soft deletes, versions."""
 
 
-class RepositoryStackedInline(RepositoryInline, admin.StackedInline):  # type: ignore[type-arg]
+class RepositoryStackedInline(RepositoryInline, admin.StackedInline):  # type: ignore[type-arg]  # generic in its stubs only
     """A ``StackedInline`` for a model with a ``Repository``: living rows, soft deletes, versions."""
 
 

@@ -40,7 +40,7 @@ def without_version(fieldsets: Any) -> list[tuple[Any, dict[str, Any]]]:
     ]
 
 
-class VersionedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class VersionedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic in its stubs only
     """The part of ``RepositoryAdmin`` that opens forms and notices what was saved meanwhile."""
 
     def __init__(self, model: type[Any], admin_site: Any) -> None:
