@@ -13,12 +13,15 @@ from testproject.settings import *  # noqa: F403  # the tests run on the test pr
 from testproject.settings import INSTALLED_APPS as PROJECT_APPS
 from tests.services import MARIADB, POSTGRES, REDIS
 
+# Tests make databases of their own; whatever connects without one finds nothing.
+_NOWHERE = str(Path(tempfile.gettempdir(), "test_enterprise_repo_nowhere.sqlite3"))
+
 REPO_DATABASE = os.environ.get("REPO_DATABASE", "sqlite")
 
 
 def _databases() -> dict[str, Any]:
     if REPO_DATABASE == "sqlite":
-        common: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": "unused"}
+        common: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": _NOWHERE}
     elif REPO_DATABASE == "postgres":
         common = dict(dj_database_url.parse(POSTGRES.url))
     elif REPO_DATABASE == "mariadb":
