@@ -1,8 +1,8 @@
 """What a database refused, or failed to answer, in words that code can act on.
 
 Each is also the Django error that the driver's own would have become, so ``except IntegrityError`` keeps
-working, and the driver's error stays chained as ``__cause__``. Messages name kind, model and constraint; a
-driver's own text may hold the values of rows and never gets into them.
+working, and Django's error stays chained as ``__cause__``, with the driver's behind it. Messages name kind, model,
+code and constraint; a driver's own text may hold the values of rows and never gets into them.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ class RepositoryDatabaseError(RepositoryError, DatabaseError):
         alias: the database alias, ``None`` where none is known.
         code: SQLSTATE, MySQL error number or SQLite error name as text, ``None`` where the driver gave none.
         constraint: name of the constraint that was violated, where the database tells it.
-        fields: names of the model fields that the constraint is about, where they can be found out.
+        fields: names of the model fields that the constraint is about, where they can be found out. One of
+            another model, say of its history, comes as ``"app.Model.field"``.
         retryable: whether the same call may succeed a moment later.
         fate: whether what was sent is known not to have been applied.
     """
 
     kind = "other"
     retryable = False
+    _made_of: tuple[type[Any], ...] = ()
 
     def __init__(
         self,
@@ -47,12 +49,12 @@ class RepositoryDatabaseError(RepositoryError, DatabaseError):
         retryable: bool | None = None,
         fate: Fate = "not_applied",
     ) -> None:
-        super().__init__()
         self.kind = type(self).kind if kind is None else kind
         self.model, self.alias, self.code = model, alias, code
         self.constraint, self.fields = constraint, fields
         self.retryable = type(self).retryable if retryable is None else retryable
         self.fate: Fate = fate
+        super().__init__(str(self))  # code that looks into the arguments of a Django error finds a text
 
     def __str__(self) -> str:
         told = [self.kind.replace("_", " ")]
@@ -60,6 +62,8 @@ class RepositoryDatabaseError(RepositoryError, DatabaseError):
             told.append(f"model {self.model}")
         if self.alias is not None:
             told.append(f"database {self.alias!r}")
+        if self.code is not None:
+            told.append(f"code {self.code}")
         if self.constraint is not None:
             told.append(f"constraint {self.constraint!r}")
         if self.fields:
@@ -69,11 +73,30 @@ class RepositoryDatabaseError(RepositoryError, DatabaseError):
         return "; ".join(told)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self),), dict(self.__dict__)
+        return _rebuild, (self._made_of or (type(self),), self.args), dict(self.__dict__)
 
 
-def _rebuild(kind: type[RepositoryDatabaseError]) -> RepositoryDatabaseError:
-    return kind.__new__(kind)
+def _rebuild(made_of: tuple[type[Any], ...], args: tuple[Any, ...]) -> RepositoryDatabaseError:
+    kind: type[RepositoryDatabaseError] = that_is_also(*made_of) if len(made_of) > 1 else made_of[0]
+    return kind.__new__(kind, *args)
+
+
+_combined: dict[tuple[type[RepositoryDatabaseError], type[Exception]], type[RepositoryDatabaseError]] = {}
+
+
+def that_is_also(kind: type[RepositoryDatabaseError], django_type: type[Exception]) -> type[RepositoryDatabaseError]:
+    """``kind`` as a subclass of ``django_type``, too; ``kind`` itself where it is one already.
+
+    Drivers do not agree: a read-only server is an ``InternalError`` for psycopg and an ``OperationalError`` for
+    mysqlclient. Code that catches either must go on catching it.
+    """
+    if issubclass(kind, django_type):
+        return kind
+    made_of = (kind, django_type)
+    if made_of not in _combined:
+        members = {"__module__": kind.__module__, "__doc__": kind.__doc__, "_made_of": made_of}
+        _combined.setdefault(made_of, type(kind.__name__, made_of, members))
+    return _combined[made_of]
 
 
 class DuplicateKeyError(RepositoryDatabaseError, IntegrityError):
