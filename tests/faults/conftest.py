@@ -1,0 +1,181 @@
+"""Real components to break, each test's own or healed after each test.
+
+What can't be used here is said by a skip, and with ``REPO_REQUIRE_SERVICES=1`` by a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.faults import django_env
+from tests.faults.clusters import PostgresCluster, Standby, programs
+from tests.faults.disks import why_no_disks
+from tests.faults.firewall import Firewall, why_no_firewall
+from tests.faults.history import History, connections_return
+from tests.faults.pgbouncer import PgBouncer
+from tests.faults.processes import program
+from tests.faults.proxy import FaultProxy
+
+if TYPE_CHECKING:  # its driver may be missing
+    from tests.faults.mariadb import MariaDBServer
+
+Databases = Callable[[Mapping[str, Mapping[str, Any]]], AbstractContextManager[None]]
+HERE = Path(__file__).parent
+DISK_SIZE = 64 * 2**20  # bytes; a new cluster takes 23 MB of them
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.faults)
+
+
+def need(why_not: str | None) -> None:
+    """Skip if there is a reason, or fail where everything has to be there."""
+    if why_not and os.environ.get("REPO_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"REPO_REQUIRE_SERVICES=1, and {why_not}", pytrace=False)
+    if why_not:
+        pytest.skip(why_not)
+
+
+def need_postgres() -> None:
+    need(None if programs() else "PostgreSQL is not installed (apt-get install postgresql)")
+
+
+def need_program(name: str, package: str) -> None:
+    need(None if program(name) else f"{name} is not installed (apt-get install {package})")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ended_as_by_the_keyboard() -> Iterator[None]:
+    """``timeout`` and CI end the tests by SIGTERM, which would leave the servers behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def _cluster() -> Iterator[PostgresCluster]:
+    need_postgres()
+    with PostgresCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_cluster: PostgresCluster) -> Iterator[PostgresCluster]:
+    """A running cluster; whatever a test does to it is healed after the test."""
+    yield _cluster
+    _cluster.heal()
+
+
+@pytest.fixture
+def database(cluster: PostgresCluster) -> Iterator[str]:
+    """The name of a new database of ``cluster``."""
+    with cluster.database() as name:
+        yield name
+
+
+@pytest.fixture
+def proxy(cluster: PostgresCluster) -> Iterator[FaultProxy]:
+    """A proxy in front of ``cluster``."""
+    with FaultProxy(cluster.port, protocol="postgresql") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def standby_pair() -> Iterator[tuple[PostgresCluster, Standby]]:
+    """A primary of the test's own, and a standby that follows it."""
+    need_postgres()
+    with PostgresCluster() as primary, primary.standby() as standby:
+        yield primary, standby
+
+
+@pytest.fixture
+def small_disk_cluster() -> Iterator[PostgresCluster]:
+    """A cluster of the test's own whose tables lie on a ``disk`` that can be filled."""
+    need_postgres()
+    need(why_no_disks())
+    with PostgresCluster(disk_size=DISK_SIZE) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def pgbouncer(cluster: PostgresCluster) -> Iterator[PgBouncer]:
+    """A pooler in front of ``cluster``."""
+    need_program("pgbouncer", "pgbouncer")
+    with PgBouncer(cluster.port) as pooler:
+        yield pooler
+
+
+@pytest.fixture(scope="session")
+def _mariadb() -> Iterator[MariaDBServer]:
+    need(None if find_spec("MySQLdb") else "the Python package MySQLdb is not installed (mysqlclient)")
+    need_program("mariadbd", "mariadb-server")
+    from tests.faults.mariadb import MariaDBServer
+
+    with MariaDBServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb(_mariadb: MariaDBServer) -> Iterator[MariaDBServer]:
+    """A running server; whatever a test does to it is healed after the test."""
+    yield _mariadb
+    _mariadb.heal()
+
+
+@pytest.fixture
+def mariadb_database(mariadb: MariaDBServer) -> Iterator[str]:
+    """The name of a new database of ``mariadb``."""
+    with mariadb.database() as name:
+        yield name
+
+
+@pytest.fixture
+def mariadb_proxy(mariadb: MariaDBServer) -> Iterator[FaultProxy]:
+    """A proxy in front of ``mariadb``."""
+    with FaultProxy(mariadb.port, protocol="mysql") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def firewall(cluster: PostgresCluster) -> Iterator[Firewall]:
+    """Rules for the port of ``cluster``."""
+    need(why_no_firewall())
+    with Firewall(cluster.port) as firewall:
+        yield firewall
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """An empty history."""
+    return History(tmp_path / "history")
+
+
+@pytest.fixture
+def databases(django_db_blocker: DjangoDbBlocker) -> Iterator[Databases]:
+    """``django_env.databases``, with pytest-django's guard off; the configured databases are not for these tests."""
+    with django_db_blocker.unblock():
+        yield django_env.databases
+
+
+@pytest.fixture
+def faulty(databases: Databases, cluster: PostgresCluster, proxy: FaultProxy, database: str) -> Iterator[str]:
+    """An alias for ``database`` behind ``proxy``, by Django's own engine; no connection may be left in the end."""
+    with databases({"faulty": django_env.postgres(database, proxy.port, application_name="faulty")}):
+        yield "faulty"
+    cluster.heal()
+    connections_return(cluster, "faulty")
