@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -61,6 +62,64 @@ class RetentionPolicy:
         for switch in ("keep_baseline", "keep_deleted"):
             if type(getattr(self, switch)) is not bool:
                 raise ValueError(f"RetentionPolicy.{switch} is True or False.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerPolicy:
+    """When a database is left alone, and how it is tried again. All times are seconds.
+
+    A circuit opens after ``fail_max`` failures in a row, or when too large a part of the calls of the last ``window``
+    failed or were slow. Each opening that follows another one, from half-open or within ``window`` of closing, keeps
+    it open twice as long as the one before.
+
+    Attributes:
+        fail_max: failures in a row that open the circuit.
+        reset_timeout: how long it first stays open.
+        max_reset_timeout: the longest it stays open, jitter aside.
+        jitter: part of the open period that is added at random, so that processes do not come back together.
+        window: how far back calls are remembered; kept in buckets of one second.
+        minimum_calls: calls the window must hold before its ratios count.
+        failure_ratio: part of them that failed and opens the circuit.
+        slow_call: a call that takes longer is slow, though it succeeded; ``None`` measures none.
+        slow_ratio: part of them that were slow and opens the circuit.
+        permits: probes at once while half-open.
+        probe_timeout: a probe that takes longer has lost its permit to the next one, and its vote.
+        success_threshold: probes that must succeed to close the circuit.
+    """
+
+    fail_max: int = 5
+    reset_timeout: float = 5.0
+    max_reset_timeout: float = 60.0
+    jitter: float = 0.2
+    window: float = 30.0
+    minimum_calls: int = 20
+    failure_ratio: float = 0.5
+    slow_call: float | None = None
+    slow_ratio: float = 0.8
+    permits: int = 1
+    probe_timeout: float = 10.0
+    success_threshold: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("fail_max", "minimum_calls", "permits", "success_threshold"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise ValueError(f"BreakerPolicy.{name} is a positive int.")
+        for name in ("reset_timeout", "max_reset_timeout", "probe_timeout"):
+            if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
+                raise ValueError(f"BreakerPolicy.{name} is a positive number of seconds.")
+        for name in ("failure_ratio", "slow_ratio"):
+            if not _is_number(getattr(self, name)) or not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"BreakerPolicy.{name} is above 0 and at most 1.")
+        if not _is_number(self.jitter) or not 0 <= self.jitter <= 1:
+            raise ValueError("BreakerPolicy.jitter is between 0 and 1.")
+        if not _is_number(self.window) or not 1 <= self.window <= 3600:
+            raise ValueError("BreakerPolicy.window is between 1 and 3,600 seconds.")
+        if self.slow_call is not None and (not _is_number(self.slow_call) or self.slow_call <= 0):
+            raise ValueError("BreakerPolicy.slow_call is a positive number of seconds, or None.")
+        if self.max_reset_timeout < self.reset_timeout:
+            raise ValueError("BreakerPolicy.max_reset_timeout is shorter than reset_timeout.")
+        if self.slow_call is not None and self.slow_call >= self.probe_timeout:
+            raise ValueError("BreakerPolicy.probe_timeout ends before a call counts as slow: no slow probe had a vote.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +219,10 @@ _CAPS = (
 
 def _is_period(value: object) -> bool:
     return isinstance(value, timedelta) and timedelta() < value <= timedelta(days=365_000)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _require_tuple(value: object, name: str, types: tuple[type, ...]) -> None:
