@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from .models import RepositoryModel, SoftDeleteModel, VersionedModel
     from .operations import Operation, operation_finished
     from .pagination import Page, PaginationRequest, parse_pagination
-    from .policies import FilterField, FilterPolicy, RetentionPolicy, SoftDeletePolicy
+    from .policies import BreakerPolicy, FilterField, FilterPolicy, RetentionPolicy, RetryPolicy, SoftDeletePolicy
     from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
     from .repository import Repository
+    from .resilience.breakers import circuit_state_changed
+    from .resilience.commits import verify_commit
+    from .resilience.deadlines import deadline
     from .results import DeletionResult
 
 _HOMES = {
     "AuditTrail": "auditing.trail",
+    "BreakerPolicy": "policies",
     "DeletionResult": "results",
     "FilterField": "policies",
     "FilterPolicy": "policies",
@@ -34,17 +38,22 @@ _HOMES = {
     "RepositoryQuerySet": "querysets",
     "RepositoryQuerySetMixin": "querysets",
     "RetentionPolicy": "policies",
+    "RetryPolicy": "policies",
     "SoftDeleteModel": "models",
     "SoftDeletePolicy": "policies",
     "VersionedModel": "models",
+    "circuit_state_changed": "resilience.breakers",
     "current_context": "context",
+    "deadline": "resilience.deadlines",
     "operation_context": "context",
     "operation_finished": "operations",
     "parse_pagination": "pagination",
+    "verify_commit": "resilience.commits",
 }
 
 __all__ = [
     "AuditTrail",
+    "BreakerPolicy",
     "DeletionResult",
     "FilterField",
     "FilterPolicy",
@@ -57,13 +66,17 @@ __all__ = [
     "RepositoryQuerySet",
     "RepositoryQuerySetMixin",
     "RetentionPolicy",
+    "RetryPolicy",
     "SoftDeleteModel",
     "SoftDeletePolicy",
     "VersionedModel",
+    "circuit_state_changed",
     "current_context",
+    "deadline",
     "operation_context",
     "operation_finished",
     "parse_pagination",
+    "verify_commit",
 ]
 
 

@@ -25,9 +25,18 @@ class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T], HistoryVerbs[T]):
         return await sync_to_async(self.get_or_none)(pk, **options)
 
     async def aget_many(
-        self, pks: Iterable[Any], /, *, include_deleted: bool = False, load: Load = (), using: str | None = None
+        self,
+        pks: Iterable[Any],
+        /,
+        *,
+        include_deleted: bool = False,
+        load: Load = (),
+        using: str | None = None,
+        deadline: float | None = None,
     ) -> dict[Any, T]:
-        return await sync_to_async(self.get_many)(pks, include_deleted=include_deleted, load=load, using=using)
+        return await sync_to_async(self.get_many)(
+            pks, include_deleted=include_deleted, load=load, using=using, deadline=deadline
+        )
 
     async def aget_by(self, filters: Filters | None = None, /, **options: Any) -> T | None:
         return await sync_to_async(self.get_by)(filters, **options)
@@ -42,6 +51,7 @@ class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T], HistoryVerbs[T]):
         load: Load = ...,
         only: Iterable[str] = ...,
         using: str | None = ...,
+        deadline: float | None = ...,
     ) -> builtins.list[T]: ...
     @overload
     async def alist(
@@ -54,6 +64,7 @@ class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T], HistoryVerbs[T]):
         load: Load = ...,
         only: Iterable[str] = ...,
         using: str | None = ...,
+        deadline: float | None = ...,
     ) -> Page[T]: ...
     async def alist(
         self,
@@ -64,8 +75,9 @@ class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T], HistoryVerbs[T]):
         load: Load = (),
         only: Iterable[str] = (),
         using: str | None = None,
+        deadline: float | None = None,
     ) -> builtins.list[T] | Page[T]:
-        arguments: tuple[Any, ...] = (filters, order_by, pagination, include_deleted, load, only, using)
+        arguments: tuple[Any, ...] = (filters, order_by, pagination, include_deleted, load, only, using, deadline)
         return await sync_to_async(self.list)(*arguments)
 
     async def acount(self, *filters: Filters | None, **equals: Any) -> int:

@@ -13,7 +13,10 @@ class EnterpriseRepoConfig(AppConfig):
 
     def ready(self) -> None:
         from .checks import register_checks
+        from .declared import breaker_policy
         from .filtering import register_lookups
+        from .resilience import breakers
 
         register_lookups()
         register_checks()
+        breakers.configure(breaker_policy)

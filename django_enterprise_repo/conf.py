@@ -10,6 +10,10 @@ from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from .policies import BreakerPolicy, RetryPolicy
+
+_RETRY = RetryPolicy()
+
 
 def page_limit() -> int:
     """Most rows a page may have where a repository's policy doesn't say: ``PAGE_LIMIT``, 100."""
@@ -33,6 +37,19 @@ def get_user() -> Callable[[Any], Any]:
         return _user_of
     function: Callable[[Any], Any] = import_string(found) if isinstance(found, str) else found
     return function
+
+
+def retry_policy() -> RetryPolicy | None:
+    """How operations are tried again where a repository's own policy doesn't say: ``RETRY``, ``RetryPolicy()``."""
+    policy: RetryPolicy | None = _setting("RETRY", _RETRY)
+    return policy
+
+
+def breaker_policy(alias: str) -> BreakerPolicy | None:
+    """The circuit breaker of a database: ``BREAKER``, one policy or a dict of them by alias; ``None`` if not said."""
+    setting = _setting("BREAKER", None)
+    policy: BreakerPolicy | None = setting.get(alias) if isinstance(setting, Mapping) else setting
+    return policy
 
 
 def _user_of(request: Any) -> Any:
@@ -63,9 +80,22 @@ def _positive_int(value: Any) -> str | None:
     return None if type(value) is int and value > 0 else "is not a positive int"
 
 
+def _retry(value: Any) -> str | None:
+    return None if value is None or isinstance(value, RetryPolicy) else "is neither a RetryPolicy nor None"
+
+
+def _breaker(value: Any) -> str | None:
+    policies = value.values() if isinstance(value, Mapping) else [value]
+    if all(isinstance(policy, BreakerPolicy) for policy in policies):
+        return None
+    return "is neither a BreakerPolicy nor a dict of them by database alias"
+
+
 #: What may be set, and what says that a value is wrong.
 KNOWN_SETTINGS: Mapping[str, Callable[[Any], str | None]] = {
+    "BREAKER": _breaker,
     "CORRELATION_HEADER": _header_name,
     "GET_USER": _function,
     "PAGE_LIMIT": _positive_int,
+    "RETRY": _retry,
 }

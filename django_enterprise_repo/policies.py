@@ -65,6 +65,44 @@ class RetentionPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often an operation is tried, and how long it may take.
+
+    Only what is known not to have been applied is tried again, and reads that change nothing. Inside a transaction
+    nothing is: what failed there takes the whole transaction with it.
+
+    Attributes:
+        attempts: tries in all, the first one included; 1 means no retries.
+        deadline: seconds that the whole operation may take, waits included. With an engine of this package a database
+            that says nothing is cut off then; ``None`` for no limit.
+        wait: seconds that the wait before the second attempt is at most. It doubles with each further attempt.
+        max_wait: seconds that a wait is at most.
+    """
+
+    attempts: int = 3
+    deadline: float | None = None
+    wait: float = 0.05
+    max_wait: float = 1.0
+
+    def __post_init__(self) -> None:
+        if type(self.attempts) is not int or self.attempts < 1:
+            raise ValueError("RetryPolicy.attempts is a positive int.")
+        if self.deadline is not None and not _is_seconds(self.deadline):
+            raise ValueError("RetryPolicy.deadline is a positive number of seconds, or None.")
+        for name in ("wait", "max_wait"):
+            if not _is_seconds(getattr(self, name)):
+                raise ValueError(f"RetryPolicy.{name} is a positive number of seconds.")
+        if self.wait > self.max_wait:
+            raise ValueError("RetryPolicy.wait is at most max_wait.")
+        if self.deadline is not None and self.wait >= self.deadline:
+            raise ValueError("RetryPolicy.wait is shorter than the deadline: no second attempt could start in time.")
+
+
+#: What a repository's ``retry`` and ``breaker`` say where the project's settings decide.
+Project = Literal["project"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BreakerPolicy:
     """When a database is left alone, and how it is tried again. All times are seconds.
 
@@ -219,6 +257,10 @@ _CAPS = (
 
 def _is_period(value: object) -> bool:
     return isinstance(value, timedelta) and timedelta() < value <= timedelta(days=365_000)
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 def _is_number(value: object) -> bool:

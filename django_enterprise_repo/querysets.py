@@ -54,7 +54,7 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
         """
         check_caps(request, self._policies.filters)
         rows = self._ordered(self.rows(), None)
-        return self._read("paginate", None, lambda: paginate(rows, request))
+        return self._read("paginate", rows, None, lambda: paginate(rows, request))
 
     def only(self, *fields: Any) -> Any:
         """Django's ``only``; a version column comes along, without it no later save could be safe."""
@@ -181,9 +181,12 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
     def _change(self, kind: Literal["+", "~", "-"], attempt: Attempt) -> Change:
         return writing.change.Change(operation=attempt.operation, model=self.model, alias=self.db, kind=kind)
 
+    def _reading_spec(self, name: str) -> OperationSpec:
+        return self._policies.reading(name, self.model, self.db, self)
+
     def _writing(self, name: str, call: Callable[[Attempt], R]) -> R:
         self._for_write = True  # so that ``db`` answers the alias that is written to
-        return run(OperationSpec(name, self.model, self.db, "write"), call)
+        return run(self._policies.writing(name, self.model, self.db), call)
 
 
 for _name in ("create", "get_or_create", "update_or_create", "bulk_create", "bulk_update"):

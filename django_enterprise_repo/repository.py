@@ -11,7 +11,7 @@ from django.db.models import Manager
 
 from . import scoping
 from .aio import AsyncVerbs
-from .policies import FilterPolicy, RetentionPolicy
+from .policies import BreakerPolicy, FilterPolicy, Project, RetentionPolicy, RetryPolicy
 from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
 from .results import DeletionResult
 from .soft_delete import visibility
@@ -37,6 +37,12 @@ class Repository(AsyncVerbs[T], Manager[T]):
     soft_delete: ClassVar[SoftDeleteSetting] = "deleted_at"
     #: How long the model's history is kept: for ever, where nothing is said.
     retention: ClassVar[RetentionPolicy | None] = None
+    #: How often an operation is tried and how long it may take: as the project's settings say, or a policy of its
+    #: own; ``None`` tries once.
+    retry: ClassVar[RetryPolicy | Project | None] = "project"
+    #: When the database of this repository counts as unavailable: as the project's settings say, or a policy, on
+    #: which all repositories of one database have to agree; ``None`` keeps these operations away from the breaker.
+    breaker: ClassVar[BreakerPolicy | Project | None] = "project"
     #: Whether soft-deleted rows are seen without being asked for.
     shows_deleted: ClassVar[bool] = False
 
@@ -106,7 +112,7 @@ class Repository(AsyncVerbs[T], Manager[T]):
         return own.scope is not Repository.scope or own.get_queryset is not Repository.get_queryset or is_related(self)
 
     def _own_policies(self) -> Policies:
-        return Policies(filters=self.filters, soft_delete=self.soft_delete, unfiltered=self.shows_deleted)
+        return Policies(self.filters, self.soft_delete, self.shows_deleted, self.retry, self.breaker)
 
     def _update_rows(self, **fields: Any) -> int:
         return self.get_queryset().update(**fields)
@@ -137,4 +143,4 @@ def _enclosing(get_queryset: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return enclosing
 
 
-_POLICIES = frozenset({"filters", "retention", "soft_delete"})
+_POLICIES = frozenset({"breaker", "filters", "retention", "retry", "soft_delete"})

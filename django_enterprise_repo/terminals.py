@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.db import DatabaseError
 
-from .operations import OperationSpec, run
+from .operations import OperationSpec, fetch_failure, run
+from .resilience.repeatable import is_repeatable
 
 R = TypeVar("R")
 
@@ -31,13 +34,22 @@ class ScopedTerminals:
 
     def _iterator(self, *args: Any) -> Iterator[Any]:
         # The first step sends the query and is the operation. What the caller does between the steps is no
-        # part of it, so the scope must not stay open while a row is handed out.
-        rows = super()._iterator(*args)  # type: ignore[misc]
+        # part of it, so the scope must not stay open while a row is handed out. A generator that has failed is
+        # over, so each attempt makes its own; rows that were handed out are never read again.
+        django: Callable[..., Iterator[Any]] = super()._iterator  # type: ignore[misc]
         end = object()
-        first = self._reading("iterate", lambda: next(rows, end))
+
+        def start() -> tuple[Any, Iterator[Any]]:
+            rows = django(*args)
+            return next(rows, end), rows
+
+        first, rows = self._reading("iterate", start)
         if first is not end:
             yield first
-            yield from rows
+            try:
+                yield from rows
+            except DatabaseError as error:
+                raise fetch_failure(error, self.model, self.db) from (error.__cause__ or error)
 
     async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[Any]:
         """Django's ``aiterator``, with the query sent inside the operation scope."""
@@ -68,5 +80,7 @@ class ScopedTerminals:
         return self._reading("in_bulk", lambda: django(*args, **kwargs))
 
     def _reading(self, name: str, call: Callable[[], R]) -> R:
-        spec = OperationSpec(name, self.model, self.db, "read", retry_safe=True)
-        return run(spec, lambda _: call())
+        return run(self._reading_spec(name), lambda _: call())
+
+    def _reading_spec(self, name: str) -> OperationSpec:
+        return OperationSpec(name, self.model, self.db, "read", partial(is_repeatable, self))

@@ -53,7 +53,7 @@ WSGI_APPLICATION = "testproject.wsgi.application"
 
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "django_enterprise_repo.db.backends.sqlite3",
         "NAME": BASE_DIR / "testproject.sqlite3",
     },
 }

@@ -1,4 +1,5 @@
-"""Settings of the tests. ``REPO_DATABASE`` says which engine both aliases use."""
+"""Settings of the tests. ``REPO_DATABASE`` says which database both aliases use, ``REPO_ENGINE=django`` that it is
+reached through Django's own engine and not through the package's."""
 
 from __future__ import annotations
 
@@ -18,10 +19,13 @@ _NOWHERE = str(Path(tempfile.gettempdir(), "test_enterprise_repo_nowhere.sqlite3
 
 REPO_DATABASE = os.environ.get("REPO_DATABASE", "sqlite")
 
+_ENGINES = "django.db.backends" if os.environ.get("REPO_ENGINE") == "django" else "django_enterprise_repo.db.backends"
+_ENGINE_OF = {"sqlite": "sqlite3", "postgres": "postgresql", "mariadb": "mysql"}
+
 
 def _databases() -> dict[str, Any]:
     if REPO_DATABASE == "sqlite":
-        common: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": _NOWHERE}
+        common: dict[str, Any] = {"NAME": _NOWHERE}
     elif REPO_DATABASE == "postgres":
         common = dict(dj_database_url.parse(POSTGRES.url))
     elif REPO_DATABASE == "mariadb":
@@ -29,6 +33,7 @@ def _databases() -> dict[str, Any]:
         common["OPTIONS"] = {"charset": "utf8mb4"}
     else:
         raise ValueError(f"REPO_DATABASE={REPO_DATABASE!r} is none of sqlite, postgres, mariadb.")
+    common["ENGINE"] = f"{_ENGINES}.{_ENGINE_OF[REPO_DATABASE]}"
     return {alias: {**common, "TEST": _test_database(alias)} for alias in ("default", "other")}
 
 

@@ -1,8 +1,8 @@
 """What happens to a connection's transactions, told to whoever must know.
 
-Two suppliers exist in principle: an engine of ours, which sees everything, and Django's own engines, for which
-:func:`watch` delivers what ``on_commit`` can tell: that the transaction was committed. A rollback, a lost
-connection and the moment before COMMIT are not seen there.
+There are two suppliers: the engines of this package, which see everything, and for Django's own engines
+:func:`watch`, which delivers what ``on_commit`` can tell: that the transaction was committed. A rollback, a lost
+connection, the moment before COMMIT and what others send are not seen there.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from weakref import WeakKeyDictionary
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..resilience.guards import guard_of
+from ..resilience.statements import StatementKind
+
+#: How a transaction ended. A statement outside a transaction is one by itself. ``"unknown"``: the connection was lost
+#: between COMMIT and its answer; ``"closed"``: it was closed or lost before, and the server rolls back.
 Fate = Literal["committed", "rolled_back", "unknown", "closed"]
+SavepointEvent = Literal["opened", "released", "rolled_back"]
 
 
 class TransactionHooks(Protocol):
     """The four moments of a connection's life that correctness can hang on."""
 
-    def statement(self, connection: BaseDatabaseWrapper, sql: Any, kind: str) -> None:
+    def statement(self, connection: BaseDatabaseWrapper, sql: Any, kind: StatementKind) -> None:
         """A statement is about to be sent."""
 
-    def savepoint(
-        self, connection: BaseDatabaseWrapper, sid: str, event: Literal["opened", "released", "rolled_back"]
-    ) -> None:
+    def savepoint(self, connection: BaseDatabaseWrapper, sid: str, event: SavepointEvent) -> None:
         """A savepoint changed its state."""
 
     def before_commit(self, connection: BaseDatabaseWrapper) -> None:
@@ -35,32 +39,58 @@ class TransactionHooks(Protocol):
         """The transaction is over."""
 
 
-_listeners: list[TransactionHooks] = []
+#: Who is told. Engines look at it before every statement, so that nothing is paid while it is empty.
+listeners: list[TransactionHooks] = []
 # One mark per connection with an unreported write; it collapses the reports of one transaction into one.
 _unreported: WeakKeyDictionary[BaseDatabaseWrapper, object] = WeakKeyDictionary()
 
 
 def listen(hooks: TransactionHooks) -> None:
-    """Tell ``hooks`` about every transaction the package writes in. Idempotent."""
-    if hooks not in _listeners:
-        _listeners.append(hooks)
+    """Tell ``hooks`` about every transaction on an engine of ours, and those the package writes in on others.
+
+    Idempotent.
+    """
+    if hooks not in listeners:
+        listeners.append(hooks)
 
 
 def ignore(hooks: TransactionHooks) -> None:
     """Undo :func:`listen`."""
-    if hooks in _listeners:
-        _listeners.remove(hooks)
+    if hooks in listeners:
+        listeners.remove(hooks)
+
+
+def tell_statement(connection: BaseDatabaseWrapper, sql: Any, kind: StatementKind) -> None:
+    for hooks in tuple(listeners):
+        hooks.statement(connection, sql, kind)
+
+
+def tell_savepoint(connection: BaseDatabaseWrapper, sid: str, event: SavepointEvent) -> None:
+    for hooks in tuple(listeners):
+        hooks.savepoint(connection, sid, event)
+
+
+def tell_before_commit(connection: BaseDatabaseWrapper) -> None:
+    for hooks in tuple(listeners):
+        hooks.before_commit(connection)
+
+
+def tell_finished(connection: BaseDatabaseWrapper, fate: Fate) -> None:
+    for hooks in tuple(listeners):
+        hooks.finished(connection, fate)
 
 
 def watch(alias: str) -> None:
     """See to it that the end of the present transaction is told; called by the write path after each write.
 
-    The adapter for Django's own engines. Costs nothing while nobody listens. Outside a transaction the
-    statement has committed by itself, and the listeners hear so at once.
+    The adapter for Django's own engines; ours tell by themselves. Costs nothing while nobody listens. Outside a
+    transaction the statement has committed by itself, and the listeners hear so at once.
     """
-    if not _listeners:
+    if not listeners:
         return
     connection = connections[alias]
+    if guard_of(connection).sees_everything:
+        return
     mark = _unreported.setdefault(connection, object())
     # A callback registered in a savepoint vanishes when that is rolled back, so every write registers its own
     # and the first one to run speaks for all of them.
@@ -70,9 +100,4 @@ def watch(alias: str) -> None:
 def _committed(connection: BaseDatabaseWrapper, mark: object) -> None:
     if _unreported.get(connection) is mark:
         del _unreported[connection]
-        _tell(connection, "committed")
-
-
-def _tell(connection: BaseDatabaseWrapper, fate: Fate) -> None:
-    for hooks in tuple(_listeners):
-        hooks.finished(connection, fate)
+        tell_finished(connection, "committed")

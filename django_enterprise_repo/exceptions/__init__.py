@@ -15,6 +15,7 @@ from .base import (
 from .database import (
     CheckViolationError,
     CircuitOpenError,
+    CommitMark,
     CommitOutcomeUnknown,
     Deadlock,
     DuplicateKeyError,
@@ -44,6 +45,7 @@ from .writes import (
 __all__ = [
     "CheckViolationError",
     "CircuitOpenError",
+    "CommitMark",
     "CommitOutcomeUnknown",
     "Deadlock",
     "DuplicateKeyError",

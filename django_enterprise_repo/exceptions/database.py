@@ -1,13 +1,13 @@
 """What a database refused, or failed to answer, in words that code can act on.
 
 Each is also the Django error that the driver's own would have become, so ``except IntegrityError`` keeps
-working, and Django's error stays chained as ``__cause__``, with the driver's behind it. Messages name kind, model,
-code and constraint; a driver's own text may hold the values of rows and never gets into them.
+working, and the driver's error stays chained as ``__cause__``. Messages name kind, model, code and constraint; a
+driver's own text may hold the values of rows and never gets into them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.db import DatabaseError, DataError, IntegrityError, OperationalError
 
@@ -177,11 +177,30 @@ class CircuitOpenError(RepositoryUnavailable):
         self.retry_after = retry_after
 
 
+class CommitMark(NamedTuple):
+    """What a transaction of PostgreSQL is recognised by after its COMMIT.
+
+    Attributes:
+        transaction: its id, as ``pg_current_xact_id()`` says it.
+        system: the identifier of the cluster.
+        timeline: the timeline of the cluster, which a promotion changes.
+    """
+
+    transaction: str
+    system: int
+    timeline: str
+
+
 class CommitOutcomeUnknown(RepositoryUnavailable):
-    """The connection was lost between COMMIT and its answer: the transaction may have been committed or not."""
+    """The connection was lost between COMMIT and its answer: the transaction may have been committed or not.
+
+    Attributes:
+        mark: what ``verify_commit()`` can find out the truth with, where it was asked for.
+    """
 
     kind = "commit_unknown"
     retryable = False
 
-    def __init__(self, *, fate: Fate = "unknown", **told: Any) -> None:
+    def __init__(self, *, fate: Fate = "unknown", mark: CommitMark | None = None, **told: Any) -> None:
         super().__init__(fate=fate, **told)
+        self.mark = mark

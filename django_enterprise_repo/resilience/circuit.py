@@ -122,6 +122,12 @@ class Circuit:
             vote = "slow"
         self._settle(permit, vote)
 
+    def observe(self, vote: Vote, seconds: float = 0.0) -> None:
+        """Tell how a call went that nobody asked leave for, say within a transaction. Counts while closed only."""
+        phase = self._phase
+        if isinstance(phase, Closed):
+            self.settle(phase, vote, seconds)
+
     def _admit_probe(self) -> Permit:
         change = None
         with self._lock:

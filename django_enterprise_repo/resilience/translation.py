@@ -54,7 +54,7 @@ _ABOUT_FIELDS = frozenset({"duplicate_key", "foreign_key", "check_violation", "n
 
 
 def translate(error: Exception, verdict: Verdict, *, model: type[Model] | None, alias: str | None) -> Exception:
-    """The package's own error for ``error``, to be raised ``from`` it; ``error`` itself where there is no better word.
+    """The package's own error for ``error``, to be raised from its cause, or ``error`` where there is no better word.
 
     Whatever ``error`` is of Django's types, the new one is, too, so that no handler misses it. Errors of this
     package, mistakes of callers and what is no database's error stay as they are.

@@ -27,6 +27,7 @@ class EntityVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         validate: bool = False,
         savepoint: bool = True,
     ) -> T:
@@ -47,7 +48,7 @@ class EntityVerbs(Writes[T]):
             writing.entities.insert(entity, alias, attempt, savepoint=savepoint)
             return entity
 
-        return self._write("add", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("add", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     @overload
     def update(
@@ -60,6 +61,7 @@ class EntityVerbs(Writes[T]):
         user_id: Any = ...,
         reason: str | None = ...,
         using: str | None = ...,
+        deadline: float | None = ...,
         validate: bool = ...,
         expected_version: int | None = ...,
         savepoint: bool = ...,
@@ -99,6 +101,7 @@ class EntityVerbs(Writes[T]):
         user_id: Any = ...,
         reason: str | None = ...,
         using: str | None = ...,
+        deadline: float | None = ...,
         expected_version: int | None = ...,
         savepoint: bool = ...,
     ) -> DeletionResult: ...
@@ -128,6 +131,7 @@ class EntityVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         expected_version: int | None = None,
         savepoint: bool = True,
     ) -> DeletionResult:
@@ -147,7 +151,7 @@ class EntityVerbs(Writes[T]):
             self._expect(entity, expected_version)
             return writing.entities.restore(entity, alias, marker, savepoint=savepoint)
 
-        return self._write("restore", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("restore", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     def commit_and_refresh(
         self,
@@ -158,6 +162,7 @@ class EntityVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
     ) -> T:
         """Save ``entity`` in its own transaction, or inside the one around it, then read it back.
 
@@ -183,7 +188,9 @@ class EntityVerbs(Writes[T]):
                 entity.refresh_from_db(using=alias)
             return entity
 
-        return self._write("commit_and_refresh", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write(
+            "commit_and_refresh", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline
+        )
 
     def _update_entity(
         self,
@@ -195,6 +202,7 @@ class EntityVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         validate: bool = False,
         expected_version: int | None = None,
         savepoint: bool = True,
@@ -219,7 +227,7 @@ class EntityVerbs(Writes[T]):
             writing.entities.update(entity, values, alias, attempt, savepoint=savepoint)
             return entity
 
-        return self._write("update", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("update", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     def _delete_entity(
         self,
@@ -231,6 +239,7 @@ class EntityVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         expected_version: int | None = None,
         savepoint: bool = True,
     ) -> DeletionResult:
@@ -248,7 +257,7 @@ class EntityVerbs(Writes[T]):
                 answer = own_method(entity, using=alias)
             return answer if isinstance(answer, DeletionResult) else _deletion(answer, entity, attempt)
 
-        return self._write("delete", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("delete", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     def _update_rows(self, **fields: Any) -> int:
         raise NotImplementedError

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from .. import auditing, scoping, writing
 from ..exceptions import InvalidArgument
-from ..operations import Attempt, OperationSpec, run
+from ..operations import Attempt, run
 from ..soft_delete import visibility
 from ..types import T
 from .reading import primary_key
@@ -70,7 +70,8 @@ class HistoryVerbs(Writes[T]):
             after = self.history(pk, using=alias).first() if new is None else self._version(table, pk, new, alias)
             return auditing.reading.differences(table, before, after)
 
-        return run(OperationSpec("diff", self.model, alias, "read", retry_safe=True), lambda _: body())
+        spec = self._own_policies().reading("diff", self.model, alias, self.rows())
+        return run(spec, lambda _: body())
 
     def revert_to(
         self,
@@ -82,6 +83,7 @@ class HistoryVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         validate: bool = False,
         expected_version: int | None = None,
         savepoint: bool = True,
@@ -117,7 +119,7 @@ class HistoryVerbs(Writes[T]):
                 ),
             )
 
-        return self._write("revert_to", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("revert_to", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     def _history_table(self) -> HistoryTable:
         table = auditing.tables.own_table(self.model)

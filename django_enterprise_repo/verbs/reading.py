@@ -12,8 +12,9 @@ from django.db.models import CompositePrimaryKey, IntegerField, Q
 
 from .. import writing
 from ..exceptions import InvalidArgument, InvalidArgumentType
-from ..operations import OperationSpec, run
+from ..operations import run
 from ..pagination import Page, PaginationRequest, check_caps, paginate
+from ..resilience.deadlines import require_seconds
 from ..types import Filters, Load, OrderBy, T
 from .rows import Rows
 
@@ -35,6 +36,7 @@ class ReadVerbs(Rows[T]):
         include_deleted: bool = ...,
         load: Load = ...,
         using: str | None = ...,
+        deadline: float | None = ...,
     ) -> T: ...
     @overload
     def get(self, *args: Any, **kwargs: Any) -> T: ...
@@ -47,6 +49,7 @@ class ReadVerbs(Rows[T]):
             skip_locked: with ``for_update``, look past a row that somebody else holds.
             include_deleted: find a soft-deleted row too.
             load: relations to load with it.
+            deadline: seconds that this may take, further attempts included.
 
         Raises:
             Model.DoesNotExist: there is no such row among these.
@@ -68,10 +71,19 @@ class ReadVerbs(Rows[T]):
             except self.model.DoesNotExist:  # type: ignore[attr-defined]
                 return None
 
-        return self._read("get_or_none", options.get("using"), body, for_update=bool(options.get("for_update")))
+        rows, deadline = self.rows(), options.get("deadline")
+        for_update = bool(options.get("for_update"))
+        return self._read("get_or_none", rows, options.get("using"), body, for_update=for_update, deadline=deadline)
 
     def get_many(
-        self, pks: Iterable[Any], /, *, include_deleted: bool = False, load: Load = (), using: str | None = None
+        self,
+        pks: Iterable[Any],
+        /,
+        *,
+        include_deleted: bool = False,
+        load: Load = (),
+        using: str | None = None,
+        deadline: float | None = None,
     ) -> dict[Any, T]:
         """The rows with these primary keys, by key and in the order asked for; missing ones are left out."""
         if isinstance(pks, str | bytes) or not isinstance(pks, Iterable):
@@ -83,7 +95,7 @@ class ReadVerbs(Rows[T]):
             found = rows.in_bulk(keys)
             return {key: found[key] for key in dict.fromkeys(keys) if key in found}
 
-        return self._read("get_many", using, body)
+        return self._read("get_many", rows, using, body, deadline=deadline)
 
     def get_by(
         self,
@@ -115,7 +127,7 @@ class ReadVerbs(Rows[T]):
             except self.model.DoesNotExist:  # type: ignore[attr-defined]
                 return None
 
-        return self._read("get_by", using, body)
+        return self._read("get_by", rows, using, body)
 
     @overload
     def list(
@@ -127,6 +139,7 @@ class ReadVerbs(Rows[T]):
         load: Load = ...,
         only: Iterable[str] = ...,
         using: str | None = ...,
+        deadline: float | None = ...,
     ) -> builtins.list[T]: ...
     @overload
     def list(
@@ -138,6 +151,7 @@ class ReadVerbs(Rows[T]):
         load: Load = ...,
         only: Iterable[str] = ...,
         using: str | None = ...,
+        deadline: float | None = ...,
     ) -> Page[T]: ...
     @overload
     def list(
@@ -150,6 +164,7 @@ class ReadVerbs(Rows[T]):
         load: Load = ...,
         only: Iterable[str] = ...,
         using: str | None = ...,
+        deadline: float | None = ...,
     ) -> Page[T]: ...
     def list(
         self,
@@ -160,6 +175,7 @@ class ReadVerbs(Rows[T]):
         load: Load = (),
         only: Iterable[str] = (),
         using: str | None = None,
+        deadline: float | None = None,
     ) -> builtins.list[T] | Page[T]:
         """The matching rows in order, or with ``pagination`` one page of them. Nothing is left lazy.
 
@@ -170,6 +186,7 @@ class ReadVerbs(Rows[T]):
             include_deleted: soft-deleted rows too.
             load: relations to load with the rows.
             only: names of the columns to load; the rest is fetched when it is touched.
+            deadline: seconds that this may take, further attempts included.
 
         Raises:
             InvalidFilter, InvalidOrdering, InvalidPagination: with every problem found.
@@ -178,12 +195,12 @@ class ReadVerbs(Rows[T]):
         rows = self._ordered(rows, order_by)
         rows = _with_only(rows, only)
         if pagination is None:
-            return self._read("list", using, lambda: builtins.list(rows))
+            return self._read("list", rows, using, lambda: builtins.list(rows), deadline=deadline)
         if not isinstance(pagination, PaginationRequest):
             raise InvalidArgumentType(f"pagination= takes a PaginationRequest, not {type(pagination).__name__}.")
         check_caps(pagination, self._own_policies().filters)
         request = pagination
-        return self._read("list", using, lambda: paginate(rows, request))
+        return self._read("list", rows, using, lambda: paginate(rows, request), deadline=deadline)
 
     # A variable argument list, not a default: Django's paginator only calls a count() that takes no arguments.
 
@@ -192,14 +209,14 @@ class ReadVerbs(Rows[T]):
         if not filters and not equals:
             return cast("int", cast("Any", super()).count())  # Manager.count or QuerySet.count
         rows = self._selected(_only(filters, "count"), equals)
-        return self._read("count", None, rows.count)
+        return self._read("count", rows, None, rows.count)
 
     def exists(self, *filters: Filters | None, **equals: Any) -> bool:
         """Whether any row matches; without arguments Django's own ``exists``."""
         if not filters and not equals:
             return cast("bool", cast("Any", super()).exists())
         rows = self._selected(_only(filters, "exists"), equals)
-        return self._read("exists", None, rows.exists)
+        return self._read("exists", rows, None, rows.exists)
 
     def stream(
         self,
@@ -248,6 +265,7 @@ class ReadVerbs(Rows[T]):
         include_deleted: bool = False,
         load: Load = (),
         using: str | None = None,
+        deadline: float | None = None,
     ) -> T:
         key = primary_key(self.model, pk)
         if (nowait or skip_locked) and not for_update:
@@ -255,7 +273,9 @@ class ReadVerbs(Rows[T]):
         rows = self._selected(include_deleted=include_deleted, load=load, using=using)
         if for_update:
             rows = rows.select_for_update(nowait=nowait, skip_locked=skip_locked, of=self._lockable(rows))
-        return self._read("get", using, lambda: rows.get(Q(("pk", key))), for_update=for_update)
+        return self._read(
+            "get", rows, using, lambda: rows.get(Q(("pk", key))), for_update=for_update, deadline=deadline
+        )
 
     def _lockable(self, rows: Any) -> tuple[str, ...]:
         """What a lock takes: the row, and not what is joined to it, which on PostgreSQL may be nullable."""
@@ -271,12 +291,34 @@ class ReadVerbs(Rows[T]):
             return False
         return kwargs.keys() - {"pk"} <= _GET_OPTIONS - {field.name for field in self.model._meta.get_fields()}
 
-    def _read(self, name: str, using: str | None, body: Callable[[], R], *, for_update: bool = False) -> R:
+    def _read(
+        self,
+        name: str,
+        rows: Any,
+        using: str | None,
+        body: Callable[[], R],
+        *,
+        for_update: bool = False,
+        deadline: float | None = None,
+    ) -> R:
         alias = self._write_alias(using) if for_update else self._read_alias(using)
-        return run(OperationSpec(name, self.model, alias, "read", retry_safe=True), lambda _: body())
+        limit = None if deadline is None else require_deadline(deadline)
+        return run(self._own_policies().reading(name, self.model, alias, rows, limit), lambda _: body())
 
 
-_GET_OPTIONS = frozenset({"for_update", "nowait", "skip_locked", "include_deleted", "load", "using"})
+def require_deadline(value: Any) -> float:
+    """``value`` as a positive number of seconds.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    try:
+        return require_seconds(value)
+    except ValueError as error:
+        raise InvalidArgument(str(error)) from None
+
+
+_GET_OPTIONS = frozenset({"for_update", "nowait", "skip_locked", "include_deleted", "load", "using", "deadline"})
 
 
 def _with_only(rows: R, only: Iterable[str]) -> R:

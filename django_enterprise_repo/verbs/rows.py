@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 
 from django.db import router
@@ -13,7 +14,9 @@ from django.db.models import Model, Prefetch, Q
 from .. import filtering, scoping
 from ..exceptions import InvalidArgument, InvalidArgumentType
 from ..loading import load_related
-from ..policies import FilterPolicy
+from ..operations import OperationSpec
+from ..policies import BreakerPolicy, FilterPolicy, Project, RetryPolicy
+from ..resilience.repeatable import is_repeatable
 from ..soft_delete import visibility
 from ..soft_delete.markers import Marker, SoftDeleteSetting, marker_of, model_marker
 from ..types import Filters, OrderBy, T
@@ -31,9 +34,23 @@ class Policies(NamedTuple):
     filters: FilterPolicy = _OPEN
     soft_delete: SoftDeleteSetting = "deleted_at"
     unfiltered: bool = False
+    retry: RetryPolicy | Project | None = "project"
+    breaker: BreakerPolicy | Project | None = "project"
 
     def marker(self, model: type[Model]) -> Marker | None:
         return model_marker(model) if self.unfiltered else marker_of(model, self.soft_delete)
+
+    def reading(
+        self, name: str, model: type[Model], alias: str, rows: Any, deadline: float | None = None
+    ) -> OperationSpec:
+        """An operation that reads ``rows``, tried again and guarded as the repository says."""
+        return OperationSpec(
+            name, model, alias, "read", partial(is_repeatable, rows), deadline, self.retry, self.breaker is not None
+        )
+
+    def writing(self, name: str, model: type[Model], alias: str, deadline: float | None = None) -> OperationSpec:
+        """An operation that writes."""
+        return OperationSpec(name, model, alias, "write", False, deadline, self.retry, self.breaker is not None)
 
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ class SetVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         savepoint: bool = True,
     ) -> builtins.list[T]:
         """Insert all entities or none, ``batch_size`` rows a statement, and answer them.
@@ -55,7 +56,7 @@ class SetVerbs(Writes[T]):
                 link(self, listed)
             return listed
 
-        return self._write("add_all", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("add_all", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     def update_all(
         self,
@@ -68,6 +69,7 @@ class SetVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         savepoint: bool = True,
         **fields: Any,
     ) -> int:
@@ -92,7 +94,7 @@ class SetVerbs(Writes[T]):
             touched = writing.sets.touch(self.model, values, attempt.operation.moment)
             return writing.sets.update(rows, touched, attempt, savepoint=savepoint)
 
-        return self._write("update_all", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("update_all", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     def delete_all(
         self,
@@ -105,6 +107,7 @@ class SetVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         savepoint: bool = True,
     ) -> int:
         """Delete every matching row, softly where the model can, and answer how many there were.
@@ -124,7 +127,7 @@ class SetVerbs(Writes[T]):
                 result = writing.sets.hard_delete(rows, attempt)
             return result.rows.get(self.model._meta.label, 0)  # a proxy's rows are counted under its own name
 
-        return self._write("delete_all", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("delete_all", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     def restore_all(
         self,
@@ -136,6 +139,7 @@ class SetVerbs(Writes[T]):
         user_id: Any = None,
         reason: str | None = None,
         using: str | None = None,
+        deadline: float | None = None,
         savepoint: bool = True,
     ) -> int:
         """Bring every matching deleted row back and answer how many there were.
@@ -152,7 +156,7 @@ class SetVerbs(Writes[T]):
         def body(attempt: Attempt) -> int:
             return writing.sets.restore(rows, marker, attempt, savepoint=savepoint)
 
-        return self._write("restore_all", alias, body, user=user, user_id=user_id, reason=reason)
+        return self._write("restore_all", alias, body, user=user, user_id=user_id, reason=reason, deadline=deadline)
 
     def _bound(self, filters: Filters | None, alias: str, everything: bool) -> Any:
         rows = self._selected(filters).using(alias)

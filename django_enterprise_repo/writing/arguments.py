@@ -19,6 +19,7 @@ RESERVED = frozenset(
         "user_id",
         "reason",
         "using",
+        "deadline",
         "validate",
         "expected_version",
         "savepoint",

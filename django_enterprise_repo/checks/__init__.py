@@ -12,12 +12,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, models, router
 from django.db.models import CharField, ForeignObjectRel, Model, TextField
 
-from . import auditing, filtering
-from .conf import KNOWN_SETTINGS
-from .models import RepositoryModel
-from .querysets import RepositoryQuerySetMixin
-from .repository import Repository
-from .soft_delete.markers import can_be_soft_deleted, marker_of, model_marker
+from .. import auditing, filtering
+from ..conf import KNOWN_SETTINGS
+from ..models import RepositoryModel
+from ..querysets import RepositoryQuerySetMixin
+from ..repository import Repository
+from ..soft_delete.markers import can_be_soft_deleted, marker_of, model_marker
+from .resilience import register_resilience_checks
 
 DOCS = "See docs/reference/checks.md."
 
@@ -30,6 +31,7 @@ def register_checks() -> None:
     register(check_histories, Tags.models)
     register(check_retention, Tags.models)
     register(check_collations, Tags.database)
+    register_resilience_checks()
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:

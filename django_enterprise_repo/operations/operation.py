@@ -1,30 +1,22 @@
-"""The operation scope: one call of a verb or one terminal of a queryset, from start to outcome.
-
-Everything that starts at a repository runs through :func:`run`. The outermost call on a connection owns the
-operation; calls inside it join. What listens to operations (metrics, logs, tests) connects to
-:data:`operation_finished` and carries no correctness.
-"""
+"""What an operation is: one call of a verb or one terminal of a queryset, from start to outcome."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
 from threading import get_ident
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
-from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.dispatch import Signal
 from django.utils import timezone
 
-from .identifiers import uuid7
-
-R = TypeVar("R")
+from ..identifiers import uuid7
+from ..policies import Project, RetryPolicy
 
 #: Sent robustly after every outermost operation with ``operation``, an :class:`Operation`.
 operation_finished = Signal()
@@ -38,16 +30,20 @@ class OperationSpec(NamedTuple):
         model: the model it works on.
         alias: the database alias it runs on.
         effect: ``"read"`` or ``"write"``.
-        retry_safe: running the body twice is as good as running it once.
-        deadline: seconds the whole operation may take, ``None`` for no limit.
+        retry_safe: whether running the body twice is as good as running it once, asked when a first run has failed.
+        deadline: seconds the whole operation may take; ``None`` leaves it to the caller's surroundings and the policy.
+        retry: how often it is tried, ``None`` for once.
+        guarded: whether it asks the circuit breaker of its database, and tells it how it went.
     """
 
     name: str
     model: type[Model]
     alias: str
     effect: Literal["read", "write"] = "read"
-    retry_safe: bool = False
+    retry_safe: bool | Callable[[], bool] = False
     deadline: float | None = None
+    retry: RetryPolicy | Project | None = "project"
+    guarded: bool = True
 
 
 class Operation:
@@ -56,11 +52,13 @@ class Operation:
     __slots__ = (
         "_id",
         "_moment",
+        "attempts",
         "connection",
         "deleted_from",
         "duration",
         "error",
         "outer",
+        "retried_for",
         "spec",
         "started",
         "tally",
@@ -82,6 +80,10 @@ class Operation:
         self.deleted_from: set[type[Model]] = set()
         #: What the write path counts for a ledger, if one is kept.
         self.tally: Any = None
+        #: How often it was tried so far.
+        self.attempts = 1
+        #: The kinds of failure that were followed by another attempt, in their order.
+        self.retried_for: tuple[str, ...] = ()
         self._id: UUID | None = None
         self._moment: datetime | None = None
 
@@ -141,62 +143,6 @@ def _put_back(
     entity._state.adding, entity._state.db, entity._state.fields_cache = adding, alias, fields_cache
 
 
-# Joined calls are recognised by context *and* connection *and* thread: a task created inside an operation
-# inherits the context variable, but runs on a connection or at a time that is not the operation's own.
-_active: ContextVar[Operation | None] = ContextVar("repository_operation", default=None)
-
-
-def active_operation(alias: str) -> Operation | None:
-    """The operation that runs on this thread's connection to ``alias``, if any."""
-    operation = _active.get()
-    if operation is None:
-        return None
-    connection, thread = connections[alias], get_ident()
-    while operation is not None:
-        if operation.connection is connection and operation.thread == thread and operation.duration is None:
-            return operation
-        operation = operation.outer
-    return None
-
-
-def latest_operation() -> Operation | None:
-    """The innermost operation of this thread, on whichever connection, if any."""
-    operation = _active.get()
-    thread = get_ident()
-    while operation is not None and (operation.thread != thread or operation.duration is not None):
-        operation = operation.outer
-    return operation
-
-
-def run(spec: OperationSpec, body: Callable[[Attempt], R]) -> R:
-    """Run ``body`` as the operation ``spec``, or as part of the one that already runs on its connection.
-
-    A callable and not a context manager: a later attempt has to be able to run the body again.
-    """
-    outer = active_operation(spec.alias)
-    if outer is not None:
-        return _try(body, Attempt(outer))
-    operation = Operation(spec, connections[spec.alias], outer=_active.get())
-    token = _active.set(operation)
-    error: BaseException | None = None
-    try:
-        return _try(body, Attempt(operation))
-    except BaseException as failure:
-        error = failure
-        raise
-    finally:
-        _active.reset(token)
-        operation.finish(error)
-
-
-def _try(body: Callable[[Attempt], R], attempt: Attempt) -> R:
-    try:
-        return body(attempt)
-    except BaseException:
-        attempt.fail()
-        raise
-
-
 def describe(operation: Operation) -> dict[str, Any]:
     """The operation in plain values, for logs and tests."""
     return {
@@ -205,5 +151,6 @@ def describe(operation: Operation) -> dict[str, Any]:
         "alias": operation.spec.alias,
         "effect": operation.spec.effect,
         "outcome": "ok" if operation.error is None else type(operation.error).__name__,
+        "attempts": operation.attempts,
         "seconds": operation.duration,
     }

@@ -1,0 +1,1 @@
+"""Django's mysql engine with the guard."""

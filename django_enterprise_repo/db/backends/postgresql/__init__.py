@@ -1,0 +1,1 @@
+"""Django's postgresql engine with the guard."""

@@ -1,0 +1,46 @@
+"""The engine ``django_enterprise_repo.db.backends.postgresql``, through psycopg 3, with or without its pool."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.db.backends.postgresql import base
+
+from ...guarded import GuardedDatabaseMixin
+from .cursors import observe_cursors
+
+
+class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
+    """Django's PostgreSQL, with connects, statements, fetches and commits seen by the guard.
+
+    Cursors that are taken from psycopg's connection itself, COPY and ``stream()`` are seen as well.
+    """
+
+    #: When a connection of each pool was last found dead, on the clock of ``time.monotonic``.
+    _drained: dict[str, float] = {}
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        connection = super().get_new_connection(conn_params)
+        observe_cursors(connection, self)
+        return connection
+
+    def discard(self) -> None:
+        """Close a dead connection. Of a pool, have the others that were made before this moment replaced, too.
+
+        After a restart of the server all of them are dead, and to find that out one by one would take an attempt each.
+        """
+        pool = self.pool
+        made_at = getattr(self.connection, "_created_at", float("inf"))
+        self.close()
+        if pool is not None and made_at > self._drained.get(self.alias, float("-inf")):
+            self._drained[self.alias] = time.monotonic()
+            pool.drain()
+
+    def _is_in_transaction(self) -> bool:
+        return super()._is_in_transaction() or (
+            self.connection is not None and self.connection.info.transaction_status.name != "IDLE"
+        )
+
+    def _is_aborted(self) -> bool:
+        return bool(self.connection.info.transaction_status.name == "INERROR")

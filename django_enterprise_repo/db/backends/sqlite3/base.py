@@ -1,0 +1,14 @@
+"""The engine ``django_enterprise_repo.db.backends.sqlite3``."""
+
+from __future__ import annotations
+
+from django.db.backends.sqlite3 import base
+
+from ...guarded import GuardedDatabaseMixin
+
+
+class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
+    """Django's SQLite, with connects, statements, fetches and commits seen by the guard."""
+
+    def _is_in_transaction(self) -> bool:
+        return super()._is_in_transaction() or (self.connection is not None and self.connection.in_transaction)

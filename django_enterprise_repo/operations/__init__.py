@@ -1,0 +1,29 @@
+"""The operation scope: one call of a verb or one terminal of a queryset, from start to outcome.
+
+Everything that starts at a repository runs through :func:`run`. The outermost call on a connection owns the
+operation: it asks the circuit breaker, tries again where that is safe, keeps the deadline and says in the end what
+went wrong. Calls inside it join. What listens to operations (metrics, logs, tests) connects to
+:data:`operation_finished` and carries no correctness.
+"""
+
+from __future__ import annotations
+
+from .attempts import Attempts
+from .failures import fetch_failure
+from .operation import Attempt, Operation, OperationSpec, describe, operation_finished
+from .scope import active_operation, latest_operation, run
+from .unit_of_work import UnitOfWork
+
+__all__ = [
+    "Attempt",
+    "Attempts",
+    "Operation",
+    "OperationSpec",
+    "UnitOfWork",
+    "active_operation",
+    "describe",
+    "fetch_failure",
+    "latest_operation",
+    "operation_finished",
+    "run",
+]

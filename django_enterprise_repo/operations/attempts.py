@@ -1,0 +1,162 @@
+"""The attempts of one operation: admitted by the breaker, repeated where that is safe, ended by the deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from .. import conf
+from ..exceptions import CircuitOpenError, QueryTimeout, RepositoryDatabaseError
+from ..policies import RetryPolicy
+from ..resilience.breakers import breaker
+from ..resilience.deadlines import Watch, ambient_deadline, watched
+from ..resilience.guards import ConnectionGuard, guard_of, is_in_transaction
+from ..resilience.progress import Progress
+from .failures import describe_failure, judge
+from .operation import Attempt, Operation
+
+R = TypeVar("R")
+
+
+def join(body: Callable[[Attempt], R], attempt: Attempt) -> R:
+    """Run ``body`` as part of an attempt that somebody else has begun."""
+    try:
+        return body(attempt)
+    except BaseException:
+        attempt.fail()
+        raise
+
+
+class Attempts(Generic[R]):
+    """One operation and its attempts.
+
+    Inside somebody's transaction there is one attempt and no question to the breaker: the transaction has its
+    locks and its snapshot, and half of it cannot be repeated. How it went is told to the breaker there, too.
+    """
+
+    __slots__ = ("_body", "_circuit", "_connection", "_guard", "_operation", "_policy", "_watch")
+
+    def __init__(self, operation: Operation, body: Callable[[Attempt], R]) -> None:
+        spec = operation.spec
+        self._operation = operation
+        self._body = body
+        self._connection = operation.connection
+        self._guard: ConnectionGuard = guard_of(operation.connection)
+        # Below somebody who tells the breaker how it went, nobody else asks or tells it.
+        self._circuit: Any = breaker(spec.alias) if spec.guarded and not self._guard.voters else None
+        self._policy = conf.retry_policy() if spec.retry == "project" else spec.retry
+        self._watch: Watch | None = None
+
+    def run(self) -> R:
+        """Make as many attempts as it takes and the policy allows.
+
+        Raises:
+            CircuitOpenError: the database has failed so often lately that it was not asked.
+            RepositoryDatabaseError: what the last attempt came to.
+        """
+        seconds = self._seconds()
+        if seconds is None:
+            return self._make()
+        with watched(time.monotonic() + seconds) as self._watch:
+            return self._make()
+
+    def _make(self) -> R:
+        if is_in_transaction(self._connection):
+            return self._attempt(self._tell)
+        try:
+            return self._first()
+        except RepositoryDatabaseError as failure:
+            policy = self._policy
+            if policy is None or policy.attempts == 1 or not self._may_repeat(failure):
+                raise
+            return self._repeat(failure, policy)
+
+    def _repeat(self, failure: RepositoryDatabaseError, policy: RetryPolicy) -> R:
+        # Imported by whoever has to retry: tenacity takes a while to load, and most processes start in good health.
+        from ..resilience.retrying import try_again
+
+        ends_at = None if self._watch is None else self._watch.ends_at
+        return try_again(failure, self._next, policy, self._may_repeat, ends_at, self._note)
+
+    def _first(self) -> R:
+        """An attempt of its own, which the breaker admits or not."""
+        if self._circuit is None:
+            return self._attempt(None)
+        try:
+            permit = self._circuit.admit()
+        except CircuitOpenError as rejection:
+            rejection.model = self._operation.spec.model._meta.label
+            raise
+        return self._attempt(lambda vote, seconds: self._circuit.settle(permit, vote, seconds))
+
+    def _next(self) -> R:
+        self._operation.attempts += 1
+        return self._first()
+
+    def _attempt(self, tell: Callable[[Any, float], None] | None) -> R:
+        guard, spec = self._guard, self._operation.spec
+        attempt = Attempt(self._operation, self._operation.attempts)
+        writes = spec.effect == "write"
+        before = guard.begin_attempt(writes=writes)
+        progress = Progress(self._connection, guard) if writes and not guard.sees_everything else None
+        started = time.perf_counter()
+        vote = "void"
+        try:
+            self._keep_deadline()
+            result = self._body(attempt)
+            vote = "success" if guard.contacted else "void"
+        except BaseException as failure:
+            attempt.fail()
+            verdict = judge(failure, self._operation, guard)
+            vote = verdict.vote
+            described = describe_failure(failure, verdict, self._operation)
+            if verdict.drop and not is_in_transaction(self._connection):
+                guard.discard(self._connection)
+            if described is failure:
+                raise
+            raise described from (failure.__cause__ or failure)
+        finally:
+            if progress is not None:
+                progress.stop()
+            if self._watch is not None:
+                self._watch.detach()
+            guard.end_attempt(before)
+            if tell is not None:
+                tell(vote, time.perf_counter() - started)
+        return result
+
+    def _keep_deadline(self) -> None:
+        """Let the watchdog end this attempt when its time is up.
+
+        Raises:
+            QueryTimeout: it is up already.
+        """
+        if self._watch is None:
+            return
+        if self._watch.remaining <= 0:
+            raise QueryTimeout(kind="deadline")
+        self._guard.watch = self._watch
+        self._connection.ensure_connection()
+        self._watch.attach(self._connection)
+
+    def _tell(self, vote: Any, seconds: float) -> None:
+        if self._circuit is not None:
+            self._circuit.observe(vote, seconds)
+
+    def _may_repeat(self, failure: BaseException) -> bool:
+        if isinstance(failure, CircuitOpenError):
+            return self._watch is not None and failure.retry_after < self._watch.remaining
+        return isinstance(failure, RepositoryDatabaseError) and failure.retryable and failure.fate == "not_applied"
+
+    def _note(self, failure: BaseException) -> None:
+        self._operation.retried_for = (*self._operation.retried_for, getattr(failure, "kind", "other"))
+
+    def _seconds(self) -> float | None:
+        """The limit of the whole operation: the call's own, else its surroundings', else the policy's."""
+        if self._operation.spec.deadline is not None:
+            return self._operation.spec.deadline
+        ambient = ambient_deadline()
+        if ambient is not None:
+            return ambient
+        return None if self._policy is None else self._policy.deadline

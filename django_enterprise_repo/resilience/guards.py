@@ -1,0 +1,83 @@
+"""What is known of one connection while somebody uses it, shared by the operation scope and the engines."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .classification import Phase, Verdict
+from .deadlines import Watch
+
+
+class ConnectionGuard:
+    """The state of one ``DatabaseWrapper``, which belongs to one thread.
+
+    Attributes:
+        voters: how many callers up the stack tell the breaker how their attempt went; below them nobody else does.
+        phase: what the connection is doing, for who has to say what a failure means.
+        contacted: something was sent to the database since the attempt began.
+        committed: something was committed since the attempt began, so that it must not be made again.
+        watch: the deadline that the present attempt has, if any.
+        writes: the attempt may change something, so that what it commits has to be noted.
+        sees_everything: an engine of this package keeps ``contacted`` and ``committed``.
+    """
+
+    __slots__ = ("committed", "contacted", "phase", "sees_everything", "voters", "watch", "writes")
+
+    def __init__(self, *, sees_everything: bool = False) -> None:
+        self.voters = 0
+        self.phase: Phase = "statement"
+        self.contacted = False
+        self.committed = False
+        self.watch: Watch | None = None
+        self.writes = False
+        self.sees_everything = sees_everything
+
+    def begin_attempt(self, *, writes: bool) -> Surroundings:
+        """Somebody begins something that the breaker hears of as a whole; answers what :meth:`end_attempt` takes."""
+        before = Surroundings(self.contacted, self.committed, self.writes, self.watch)
+        self.voters += 1
+        self.writes = writes
+        self.contacted, self.committed = not self.sees_everything, False
+        return before
+
+    def end_attempt(self, before: Surroundings) -> None:
+        """It is over; an attempt around it has done what it has done."""
+        self.voters -= 1
+        self.contacted = self.contacted or before.contacted
+        self.committed = self.committed or before.committed
+        self.writes, self.watch = before.writes, before.watch
+        self.phase = "statement"
+
+    def discard(self, connection: BaseDatabaseWrapper) -> None:
+        """Close a connection that is of no use any more, so that the next statement opens another."""
+        connection.close()
+
+
+class Surroundings(NamedTuple):
+    """What a guard knew before an attempt began."""
+
+    contacted: bool
+    committed: bool
+    writes: bool
+    watch: Watch | None
+
+
+def guard_of(connection: BaseDatabaseWrapper) -> ConnectionGuard:
+    """The guard of ``connection``; one of Django's own engines gets it at first use."""
+    guard: ConnectionGuard | None = getattr(connection, "repository_guard", None)
+    if guard is None:
+        guard = cast("Any", connection).repository_guard = ConnectionGuard()
+    return guard
+
+
+def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Whether somebody's transaction is open on ``connection``, ``TestCase``'s included."""
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
+
+
+def recorded_verdict(error: BaseException) -> Verdict | None:
+    """What an engine of ours has made of ``error`` when it saw it happen."""
+    verdict: Verdict | None = getattr(error, "repository_verdict", None)
+    return verdict

@@ -1,0 +1,65 @@
+"""What a piece of SQL does, as far as its first words tell.
+
+Nobody parses SQL here: what is not known for sure to be a read counts as a write, which costs a little care and
+never truth.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+StatementKind = Literal["read", "write", "begin", "commit", "rollback", "savepoint", "session"]
+
+_FIRST_WORD = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+# "SELECT … INTO", a CTE that writes, "EXPLAIN ANALYZE DELETE", a second statement behind a semicolon.
+_MAY_WRITE = re.compile(r"\b(?:INTO|INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE)\b(?!\s*\()|;\s*\S", re.IGNORECASE)
+# The locking clauses of a SELECT have an UPDATE in them that writes nothing.
+_LOCKING = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
+
+_READS = frozenset(
+    {"SELECT", "SHOW", "VALUES", "TABLE", "WITH", "EXPLAIN", "DESCRIBE", "DESC", "FETCH", "DECLARE", "CLOSE"}
+)
+_OTHERS: dict[str, StatementKind] = {
+    "BEGIN": "begin",
+    "START": "begin",
+    "COMMIT": "commit",
+    "END": "commit",
+    "ROLLBACK": "rollback",
+    "ABORT": "rollback",
+    "SAVEPOINT": "savepoint",
+    "RELEASE": "savepoint",
+    "SET": "session",
+    "RESET": "session",
+    "PRAGMA": "session",
+    "USE": "session",
+    "DISCARD": "session",
+}
+
+
+def statement_kind(sql: Any) -> StatementKind:
+    """The kind of ``sql``, a string or whatever a driver takes for one."""
+    text = sql if isinstance(sql, str) else _text_of(sql)
+    found = _FIRST_WORD.match(text)
+    word = found.group(1).upper() if found else ""
+    if word in _READS:
+        return "write" if _MAY_WRITE.search(_LOCKING.sub("", text)) else "read"
+    kind = _OTHERS.get(word, "write")
+    if kind == "write" or _is_several(text):
+        return "write"
+    if kind == "rollback" and re.search(r"\bTO\b", text, re.IGNORECASE):
+        return "savepoint"
+    return kind
+
+
+def _is_several(text: str) -> bool:
+    return ";" in text.rstrip().rstrip(";")
+
+
+def _text_of(sql: Any) -> str:
+    if isinstance(sql, bytes | bytearray):
+        return sql.decode(errors="replace")
+    try:
+        return str(sql.as_string(None))  # psycopg's composed SQL
+    except Exception:  # noqa: BLE001  # what cannot be put into words counts as a write
+        return ""
