@@ -58,10 +58,11 @@ def _of_postgres(diag: Any) -> Violation:
 _SQLITE_INDEX = re.compile(r"UNIQUE constraint failed: index '(?P<constraint>.+)'$")
 _SQLITE_COLUMNS = re.compile(r"(?:UNIQUE|NOT NULL) constraint failed: (?P<columns>.+)$")
 _SQLITE_CHECK = re.compile(r"CHECK constraint failed: (?P<constraint>\w+)$")
+_SQLITE_COLUMN_CHECK = re.compile(r'CHECK constraint failed: "(?P<columns>\w+)" ')  # one without a name: its text
 
 
 def _of_sqlite(text: str) -> Violation:
-    found = _match(_SQLITE_INDEX, text) or _match(_SQLITE_CHECK, text)
+    found = _match(_SQLITE_INDEX, text) or _match(_SQLITE_CHECK, text) or _match(_SQLITE_COLUMN_CHECK, text)
     if found is not None:
         return found
     if (told := _SQLITE_COLUMNS.match(text)) is None:
