@@ -77,6 +77,10 @@ def terminate(victim: BaseDatabaseWrapper, by: BaseDatabaseWrapper) -> None:
             pass
 
 
+def fail() -> None:
+    raise InterfaceError("handled")
+
+
 def only(vendor: str, *vendors: str) -> None:
     if vendor not in vendors:
         pytest.skip(f"{vendor} has no such thing.")
@@ -369,7 +373,7 @@ def test_a_handled_error_is_not_taken_for_the_cause(broken):
     """As in ``get_or_create``, whose second read runs while its IntegrityError is being handled."""
     with pytest.raises(OperationalError) as caught:
         try:
-            raise InterfaceError("handled")
+            fail()
         except InterfaceError:
             with transaction.atomic(using="broken"):
                 broken()
@@ -381,7 +385,7 @@ def test_a_handled_error_is_not_taken_for_the_cause(broken):
 def test_an_error_that_hides_none_is_its_own_cause(connect):
     with pytest.raises(Error) as caught:
         try:
-            raise InterfaceError("handled")
+            fail()
         except InterfaceError:
             sql(connect(), "SELECT nothing FROM nowhere")
 
