@@ -1,6 +1,6 @@
 """Measure the repository against what one would write by hand.
 
-    python -m benchmarks [--database sqlite|postgres|mariadb] [--group startup auditing writing reading memory] [--json]
+    python -m benchmarks [--database sqlite|postgres|mariadb] [--group startup guarding auditing …] [--json]
 
 Without ``--database`` every one that answers is measured, each in a process of its own. Times depend on the machine, so
 only their ratios are compared, with targets that are never asserted in tests.
@@ -24,7 +24,7 @@ from tests.services import MARIADB, POSTGRES
 ROOT = Path(__file__).resolve().parent.parent
 
 
-GROUPS = ("startup", "auditing", "writing", "reading", "memory")
+GROUPS = ("startup", "guarding", "auditing", "writing", "reading", "memory")
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
     import django
 
     django.setup()
-    from . import auditing, memory, reading, startup, writing
+    from . import auditing, guarding, memory, reading, startup, writing
     from .measuring import compare
 
     figures: dict[str, list[Any]] = {"ratios": [], "memory": []}
@@ -78,6 +78,8 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
         progress(startup.NAME)
         figures["ratios"].append(asdict(startup.measure()))
     with a_database():
+        if "guarding" in groups:
+            measure(guarding.pairs())
         if "auditing" in groups:
             measure(auditing.pairs())
         if {"writing", "reading", "memory"} & {*groups}:
@@ -97,14 +99,16 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
 @contextmanager
 def a_database() -> Iterator[None]:
     """A database of the benchmarks' own, gone afterwards."""
-    from django.db import connection
+    from django.db import connection, connections
 
     (ROOT / ".cache").mkdir(exist_ok=True)
     name = connection.settings_dict["NAME"]
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
+    connections["django"].settings_dict["NAME"] = connection.settings_dict["NAME"]
     try:
         yield
     finally:
+        connections["django"].close()
         connection.creation.destroy_test_db(name, verbosity=0)
 
 

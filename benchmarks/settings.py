@@ -14,5 +14,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": {**_DATABASES["default"], "TEST": {**_DATABASES["default"].get("TEST", {})}}}
 DATABASES["default"]["TEST"]["NAME"] = "bench_enterprise_repo"
 DATABASES["default"]["TEST"]["MIGRATE"] = False  # the tables as the models say
+# The same database through Django's own engine; its name is known when the test database is.
+_ENGINE = DATABASES["default"]["ENGINE"].replace("django_enterprise_repo.db.backends", "django.db.backends")
+DATABASES["django"] = {**DATABASES["default"], "ENGINE": _ENGINE}
 if REPO_DATABASE == "sqlite":
     DATABASES["default"]["TEST"]["NAME"] = str(BASE_DIR / ".cache" / "bench.sqlite3")  # noqa: F405

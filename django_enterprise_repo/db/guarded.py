@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -155,7 +156,7 @@ class GuardedDatabaseMixin:
     def record(self, error: Error) -> None:
         """Keep with ``error`` what it means here and now; whoever handles it may not be able to tell any more."""
         guard = self.repository_guard
-        verdict: Verdict = classify(error, guard.phase)
+        verdict = self._verdict(error)
         if (
             verdict.fate == "unknown"
             and guard.phase not in ("commit", "connect")
@@ -165,6 +166,9 @@ class GuardedDatabaseMixin:
         cast("Any", error).repository_verdict = verdict
         if not guard.voters:
             cast("Any", breaker(self.alias)).observe(verdict.vote, 0.0)
+
+    def _verdict(self, error: Error) -> Verdict:
+        return classify(error, self.repository_guard.phase)
 
     @cached_property
     def wrap_database_errors(self) -> RecordingErrorWrapper:
@@ -205,7 +209,8 @@ class GuardedDatabaseMixin:
 
     def discard(self) -> None:
         """Close a connection that is of no use any more, so that the next statement opens another."""
-        self.close()
+        with suppress(Error):  # some drivers refuse to close what is closed already
+            self.close()
 
     def _close(self) -> None:
         if self.repository_guard.watch is not None:

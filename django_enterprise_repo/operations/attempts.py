@@ -10,8 +10,10 @@ from .. import conf
 from ..exceptions import CircuitOpenError, QueryTimeout, RepositoryDatabaseError
 from ..policies import RetryPolicy
 from ..resilience.breakers import breaker
+from ..resilience.circuit import Vote
 from ..resilience.deadlines import Watch, ambient_deadline, watched
 from ..resilience.guards import ConnectionGuard, guard_of, is_in_transaction
+from ..resilience.phases import Permit
 from ..resilience.progress import Progress
 from .failures import describe_failure, judge
 from .operation import Attempt, Operation
@@ -63,7 +65,7 @@ class Attempts(Generic[R]):
 
     def _make(self) -> R:
         if is_in_transaction(self._connection):
-            return self._attempt(self._tell)
+            return self._attempt(None)
         try:
             return self._first()
         except RepositoryDatabaseError as failure:
@@ -88,20 +90,20 @@ class Attempts(Generic[R]):
         except CircuitOpenError as rejection:
             rejection.model = self._operation.spec.model._meta.label
             raise
-        return self._attempt(lambda vote, seconds: self._circuit.settle(permit, vote, seconds))
+        return self._attempt(permit)
 
     def _next(self) -> R:
         self._operation.attempts += 1
         return self._first()
 
-    def _attempt(self, tell: Callable[[Any, float], None] | None) -> R:
+    def _attempt(self, permit: Permit | None) -> R:
         guard, spec = self._guard, self._operation.spec
         attempt = Attempt(self._operation, self._operation.attempts)
         writes = spec.effect == "write"
         before = guard.begin_attempt(writes=writes)
         progress = Progress(self._connection, guard) if writes and not guard.sees_everything else None
         started = time.perf_counter()
-        vote = "void"
+        vote: Vote = "void"
         try:
             self._keep_deadline()
             result = self._body(attempt)
@@ -122,8 +124,8 @@ class Attempts(Generic[R]):
             if self._watch is not None:
                 self._watch.detach()
             guard.end_attempt(before)
-            if tell is not None:
-                tell(vote, time.perf_counter() - started)
+            if self._circuit is not None:
+                self._tell(permit, vote, time.perf_counter() - started)
         return result
 
     def _keep_deadline(self) -> None:
@@ -140,9 +142,11 @@ class Attempts(Generic[R]):
         self._connection.ensure_connection()
         self._watch.attach(self._connection)
 
-    def _tell(self, vote: Any, seconds: float) -> None:
-        if self._circuit is not None:
+    def _tell(self, permit: Permit | None, vote: Vote, seconds: float) -> None:
+        if permit is None:
             self._circuit.observe(vote, seconds)
+        else:
+            self._circuit.settle(permit, vote, seconds)
 
     def _may_repeat(self, failure: BaseException) -> bool:
         if isinstance(failure, CircuitOpenError):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from contextlib import suppress
+from typing import Any, cast
 
+from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .classification import Phase, Verdict
 from .deadlines import Watch
+
+#: What a guard knew before an attempt began: contacted, committed, writes, watch.
+Surroundings = tuple[bool, bool, bool, "Watch | None"]
 
 
 class ConnectionGuard:
@@ -36,7 +41,7 @@ class ConnectionGuard:
 
     def begin_attempt(self, *, writes: bool) -> Surroundings:
         """Somebody begins something that the breaker hears of as a whole; answers what :meth:`end_attempt` takes."""
-        before = Surroundings(self.contacted, self.committed, self.writes, self.watch)
+        before = (self.contacted, self.committed, self.writes, self.watch)
         self.voters += 1
         self.writes = writes
         self.contacted, self.committed = not self.sees_everything, False
@@ -45,23 +50,15 @@ class ConnectionGuard:
     def end_attempt(self, before: Surroundings) -> None:
         """It is over; an attempt around it has done what it has done."""
         self.voters -= 1
-        self.contacted = self.contacted or before.contacted
-        self.committed = self.committed or before.committed
-        self.writes, self.watch = before.writes, before.watch
+        contacted, committed, self.writes, self.watch = before
+        self.contacted = self.contacted or contacted
+        self.committed = self.committed or committed
         self.phase = "statement"
 
     def discard(self, connection: BaseDatabaseWrapper) -> None:
         """Close a connection that is of no use any more, so that the next statement opens another."""
-        connection.close()
-
-
-class Surroundings(NamedTuple):
-    """What a guard knew before an attempt began."""
-
-    contacted: bool
-    committed: bool
-    writes: bool
-    watch: Watch | None
+        with suppress(Error):  # some drivers refuse to close what is closed already
+            connection.close()
 
 
 def guard_of(connection: BaseDatabaseWrapper) -> ConnectionGuard:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from django.db import Error
 from django.db.backends.postgresql import base
 
+from ....resilience.classification import Verdict
 from ...guarded import GuardedDatabaseMixin
 from .cursors import observe_cursors
+
+#: Seconds for which a pool that has failed to connect is taken to fail still. It tries again by itself all the time.
+_RECENTLY = 60.0
 
 
 class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
@@ -19,6 +24,8 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
 
     #: When a connection of each pool was last found dead, on the clock of ``time.monotonic``.
     _drained: dict[str, float] = {}
+    #: How often each pool has failed to connect, and when that number last grew.
+    _connect_errors: dict[str, tuple[int, float]] = {}
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
@@ -32,10 +39,28 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
         """
         pool = self.pool
         made_at = getattr(self.connection, "_created_at", float("inf"))
-        self.close()
+        super().discard()
         if pool is not None and made_at > self._drained.get(self.alias, float("-inf")):
             self._drained[self.alias] = time.monotonic()
             pool.drain()
+
+    def _verdict(self, error: Error) -> Verdict:
+        verdict = super()._verdict(error)
+        if verdict.kind == "pool" and self._pool_fails_to_connect():
+            return verdict._replace(kind="connection", vote="failure")
+        return verdict
+
+    def _pool_fails_to_connect(self) -> bool:
+        """Whether the pool has nothing to give because the database lets it in no more.
+
+        Its error is the same when all its connections are in use, which says nothing about the database.
+        """
+        errors = self.pool.get_stats().get("connections_errors", 0)
+        before, _ = self._connect_errors.get(self.alias, (0, 0.0))
+        if errors > before:
+            self._connect_errors[self.alias] = errors, time.monotonic()
+        _, latest = self._connect_errors.get(self.alias, (0, float("-inf")))
+        return time.monotonic() - latest < _RECENTLY
 
     def _is_in_transaction(self) -> bool:
         return super()._is_in_transaction() or (
