@@ -2,8 +2,9 @@
 
     python -m tools.test_matrix [pytest arguments]
 
-Everything runs on SQLite; what needs a database (``tests/db``) runs again on PostgreSQL and MariaDB. A missing
-service is said in the summary, and with ``REPO_REQUIRE_SERVICES=1`` it is a failure.
+Everything runs on SQLite; what needs a database (``tests/db``) runs again on PostgreSQL and MariaDB, and on SQLite
+through Django's own engine. ``tests/faults`` break servers of their own, once. A missing service is said in the summary,
+and with ``REPO_REQUIRE_SERVICES=1`` it is a failure.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Outcome:
     """What one run of pytest came to."""
 
-    database: str
+    name: str
     passed: int
     failed: int
     skipped: int
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> int:
     missing = {service.name: why for service in SERVICES if (why := service.missing())}
     runs = [run("sqlite", ["tests/unit", "tests/db"], arguments)]
     runs += [run(s.name, ["tests/db"], arguments) for s in (POSTGRES, MARIADB) if s.name not in missing]
+    runs.append(run("sqlite", ["tests/db"], arguments, name="sqlite, Django's engine", REPO_ENGINE="django"))
+    runs.append(run("sqlite", ["tests/faults"], arguments, name="faults"))
     summarise(runs, missing)
     required = os.environ.get("REPO_REQUIRE_SERVICES") == "1"
     if missing and required:
@@ -49,17 +52,18 @@ def main(arguments: list[str]) -> int:
     return 0 if all(run.is_good for run in runs) and not (missing and required) else 1
 
 
-def run(database: str, paths: list[str], arguments: list[str]) -> Outcome:
+def run(database: str, paths: list[str], arguments: list[str], *, name: str = "", **variables: str) -> Outcome:
     """Run pytest in a process of its own, as settings are read once."""
-    print(f"\n=== {database} ===", flush=True)
+    name = name or database
+    print(f"\n=== {name} ===", flush=True)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "junit.xml"
         command = [sys.executable, "-X", "dev", "-m", "pytest", f"--junitxml={report}", *paths, *arguments]
-        environment = {**os.environ, "REPO_DATABASE": database}
+        environment = {**os.environ, "REPO_DATABASE": database, **variables}
         code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         passed, failed, skipped = read_counts(report)
-    return Outcome(database, passed, failed, skipped, time.monotonic() - started, code)
+    return Outcome(name, passed, failed, skipped, time.monotonic() - started, code)
 
 
 def read_counts(report: Path) -> tuple[int, int, int]:
@@ -77,16 +81,16 @@ def read_counts(report: Path) -> tuple[int, int, int]:
 
 
 def summarise(runs: list[Outcome], missing: dict[str, str]) -> None:
-    print(f"\n{'database':<10} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
+    print(f"\n{'tests on':<24} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
     for outcome in runs:
         note = "" if outcome.is_good else "  <- FAILED"
         print(
-            f"{outcome.database:<10} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>8} "
+            f"{outcome.name:<24} {outcome.passed:>7} {outcome.failed:>7} {outcome.skipped:>8} "
             f"{outcome.seconds:>8.1f}{note}"
         )
     for service in SERVICES:
         why = missing.get(service.name)
-        print(f"{service.name:<10} {'answered' if why is None else 'MISSING: ' + why + f' (set {service.variable})'}")
+        print(f"{service.name:<24} {'answered' if why is None else 'MISSING: ' + why + f' (set {service.variable})'}")
     print()
 
 

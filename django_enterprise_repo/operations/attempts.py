@@ -93,7 +93,7 @@ class Attempts(Generic[R]):
         return self._attempt(permit)
 
     def _next(self) -> R:
-        self._operation.attempts += 1
+        self._operation.begin_again()
         return self._first()
 
     def _attempt(self, permit: Permit | None) -> R:

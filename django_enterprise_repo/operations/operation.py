@@ -101,6 +101,13 @@ class Operation:
             self._moment = timezone.now()
         return self._moment
 
+    def begin_again(self) -> None:
+        """One more attempt: what the last one counted was not applied, and the present is another moment."""
+        self.attempts += 1
+        self.deleted_from.clear()
+        self.tally = None
+        self._moment = None
+
     def finish(self, error: BaseException | None) -> None:
         self.duration = time.perf_counter() - self.started
         self.error = error

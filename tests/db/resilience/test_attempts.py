@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, Func
 from django.db.models.expressions import RawSQL
 
@@ -15,12 +16,14 @@ from django_enterprise_repo.exceptions import (
     RepositoryDatabaseError,
     RepositoryUnavailable,
 )
+from django_enterprise_repo.ledger import models as ledger
 from django_enterprise_repo.resilience import breakers
 from django_enterprise_repo.resilience.breakers import breaker
 from django_enterprise_repo.resilience.budget import budget
 from django_enterprise_repo.testing import capture_operations
+from django_enterprise_repo.writing import operation_ledger
 from tests.db.resilience.conftest import deadlock, lost, never_sent
-from tests.testapp.models import Audited, Bare, Item, Plain, Token
+from tests.testapp.models import Audited, Bare, Entry, Item, Plain, Token
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -320,3 +323,29 @@ def test_errors_of_later_chunks_are_told_in_our_words_and_nothing_is_read_twice(
         seen.extend(item.name for item in Item.objects.order_by("pk").iterator(chunk_size=2))
     assert caught.value.fate == "not_applied"
     assert caught.value.model == "testapp.Item"
+
+
+@pytest.fixture
+def kept_ledger(_no_ledger):
+    operation_ledger.keep_in(ledger.Operation)
+
+
+@pytest.mark.usefixtures("kept_ledger")
+def test_the_ledger_counts_the_attempt_that_was_applied(monkeypatch):
+    """The database refuses the COMMIT of the first attempt, when everything has been counted and written down."""
+    django, refused = BaseDatabaseWrapper._commit, []
+
+    def refuse_once(self):
+        if refused:
+            return django(self)
+        refused.append(self)
+        with self.wrap_database_errors:
+            raise deadlock()
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "_commit", refuse_once)
+    with capture_operations() as log:
+        Entry.objects.add_all([Entry(text="a"), Entry(text="b")])
+    assert log[0].attempts == 2
+    kept = ledger.Operation.objects.get(pk=log[0].id)
+    assert kept.added == 2
+    assert Entry.history.count() == 2
