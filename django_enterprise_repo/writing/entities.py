@@ -14,7 +14,7 @@ from ..auditing.history import attributed, takes_write_path
 from ..auditing.tables import own_table
 from ..context import acting_user_id
 from ..exceptions import InvalidArgument
-from ..operations import Attempt, OperationSpec, run
+from ..operations import Attempt, run
 from ..results import DeletionResult
 from ..soft_delete.markers import Marker
 from ..soft_delete.protection import refuse_protected
@@ -25,6 +25,7 @@ from .deleting import WritePathCollector
 from .locking import locked_keys
 from .misses import AlreadyDone, is_missing_row
 from .pending import Pending, pending_save
+from .specs import write_spec
 from .transactions import all_or_nothing, around_save
 
 
@@ -117,7 +118,7 @@ def delete(
         refuse_protected(type(entity)._base_manager.using(alias).filter(pk=entity.pk))
         return _mark(entity, alias, attempt, values, Pending(intent=Intent.DELETE, marker=marker), savepoint)
 
-    return run(OperationSpec("delete", type(entity), alias, "write"), body)
+    return run(write_spec("delete", type(entity), alias), body)
 
 
 def restore(entity: Model, alias: str, marker: Marker, *, savepoint: bool = True) -> DeletionResult:
@@ -130,7 +131,7 @@ def restore(entity: Model, alias: str, marker: Marker, *, savepoint: bool = True
         pending = Pending(intent=Intent.RESTORE, marker=marker)
         return _mark(entity, alias, attempt, marker.restoration(), pending, savepoint)
 
-    return run(OperationSpec("restore", type(entity), alias, "write"), body)
+    return run(write_spec("restore", type(entity), alias), body)
 
 
 def _needs_values(model: type[Model]) -> bool:

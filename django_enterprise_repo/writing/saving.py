@@ -15,11 +15,12 @@ from django.db.models import Field, Model, QuerySet
 
 from ..auditing.history import attributed, is_told_by_signals
 from ..auditing.trail import take_mark
-from ..operations import Attempt, OperationSpec, run
+from ..operations import Attempt, run
 from . import path
 from .change import Change, Update
 from .misses import harmless_misses
 from .pending import Pending, active_change, current_change, take_pending
+from .specs import write_spec
 from .transactions import all_or_nothing, takes_several_statements
 from .versions import version_field
 
@@ -74,7 +75,7 @@ def save_base(
                 update_fields=written,
             )
 
-    run(OperationSpec("save", model, alias, "write"), body)
+    run(write_spec("save", model, alias), body)
 
 
 def _begin_once(stack: ExitStack, alias: str, savepoint: bool) -> Callable[[], None]:

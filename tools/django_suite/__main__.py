@@ -1,5 +1,7 @@
 """Compare what an empty ``Manager`` subclass breaks in Django's own tests with what ``Repository`` breaks.
 
+The repository runs on the package's own engine for SQLite, the empty subclass on Django's.
+
     python -m tools.django_suite [--apps APP ...] [--manager DOTTED.PATH] [--show]
 
 The suite comes from the source distribution of the installed Django, fetched by pip once and kept in ``.cache``.
@@ -118,7 +120,8 @@ def run_suite(source: Path, apps: list[str], manager: str) -> Arm:
         results = Path(folder) / "results.json"
         standin = Path(__file__).with_name("standin.py")
         command = [sys.executable, str(standin), manager, str(results), str(source / "tests" / "runtests.py")]
-        options = ["--settings=test_sqlite", "--parallel=1", "--verbosity=0", *apps]
+        settings = "test_sqlite" if manager == EMPTY else "tools.django_suite.guarded_settings"
+        options = [f"--settings={settings}", "--parallel=1", "--verbosity=0", *apps]
         environment = {key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
         environment["PYTHONPATH"] = str(ROOT)
         done = subprocess.run(

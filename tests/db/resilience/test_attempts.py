@@ -349,3 +349,14 @@ def test_the_ledger_counts_the_attempt_that_was_applied(monkeypatch):
     kept = ledger.Operation.objects.get(pk=log[0].id)
     assert kept.added == 2
     assert Entry.history.count() == 2
+
+
+def test_what_a_model_does_by_itself_follows_its_repository(failing, monkeypatch):
+    monkeypatch.setattr(type(Bare.objects), "retry", RetryPolicy(attempts=1))
+    failing.errors = [never_sent()]
+    with pytest.raises(RepositoryDatabaseError):
+        Bare(name="a").save()
+    entity = Bare.objects.create(name="b")
+    failing.errors = [never_sent()]
+    with pytest.raises(RepositoryDatabaseError):
+        entity.delete()
