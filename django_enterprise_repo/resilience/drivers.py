@@ -32,14 +32,14 @@ def is_database_error(error: BaseException) -> bool:
 
 
 def driver_error(error: BaseException) -> BaseException:
-    """The driver's own exception behind one of Django's, the error itself where there is none."""
-    seen = {id(error)}
-    while isinstance(error, Error):
-        cause = error.__cause__
-        if cause is None or id(cause) in seen or not is_database_error(cause):
-            break
-        seen.add(id(cause))
-        error = cause
+    """The driver's own exception behind one of Django's, the error itself where there is none.
+
+    Behind a ``TransactionManagementError`` there is one of Django's, the error that broke the transaction: that one
+    was told before, and this one is the caller's mistake.
+    """
+    cause = error.__cause__
+    if isinstance(error, Error) and not isinstance(cause, Error) and cause is not None and is_database_error(cause):
+        return cause
     return error
 
 

@@ -172,6 +172,18 @@ def test_mistakes_of_callers_are_not_repeated_and_keep_their_types(failing):
     assert breaker("default").fail_counter == 0
 
 
+def test_a_broken_transaction_is_no_failure_of_the_database_again():
+    item = Item.objects.create(name="a")
+    with transaction.atomic():
+        with pytest.raises(IntegrityError):
+            Item(pk=item.pk, name="b").save(force_insert=True)
+        connection.needs_rollback = True
+        with pytest.raises(transaction.TransactionManagementError):
+            Item.objects.count()
+        with pytest.raises(transaction.TransactionManagementError):
+            Item.objects.update_all({"stock": 1}, stock=2)
+
+
 def test_get_or_create_goes_on_finding_what_somebody_else_inserted():
     Item.objects.create(name="a")
     found, created = Item.objects.get_or_create(name="a")
@@ -313,9 +325,12 @@ def test_errors_of_later_chunks_are_told_in_our_words_and_nothing_is_read_twice(
     Item.objects.bulk_create([Item(name=str(n)) for n in range(5)])
 
     def breaking(cursor, sentinel, col_count, itersize):
-        yield cursor.fetchmany(itersize)
-        with connection.wrap_database_errors:
-            raise lost()
+        try:
+            yield cursor.fetchmany(itersize)
+            with connection.wrap_database_errors:
+                raise lost()
+        finally:
+            cursor.close()
 
     monkeypatch.setattr("django.db.models.sql.compiler.cursor_iter", breaking)
     seen = []

@@ -46,7 +46,7 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
 
     def _verdict(self, error: Error) -> Verdict:
         verdict = super()._verdict(error)
-        if verdict.kind == "pool" and self._pool_fails_to_connect():
+        if verdict.kind == "pool" and self.pool is not None and self._pool_fails_to_connect():
             return verdict._replace(kind="connection", vote="failure")
         return verdict
 
