@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import history, keys, reading, stamps, statements, tables, trail
+    from . import family, history, keys, reading, stamps, statements, tables, trail
 
-__all__ = ["history", "keys", "reading", "stamps", "statements", "tables", "trail"]
+__all__ = ["family", "history", "keys", "reading", "stamps", "statements", "tables", "trail"]
 
 
 def __getattr__(name: str) -> Any:

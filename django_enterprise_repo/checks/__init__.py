@@ -82,7 +82,7 @@ def check_soft_delete(app_configs: Sequence[Any] | None = None, **kwargs: Any) -
         if deletable:
             problems += _hiding_base_manager(model)
             problems += _cascading_children(model)
-        if (deletable or auditing.tables.has_history(model)) and not issubclass(model, RepositoryModel):
+        if (deletable or auditing.family.reaches_history(model)) and not issubclass(model, RepositoryModel):
             problems.append(_manager_alone(model, deletable))
     return problems
 

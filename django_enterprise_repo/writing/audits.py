@@ -7,60 +7,65 @@ reads the rows as they now are, so expressions, deferred columns and values made
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.db import NotSupportedError, connections
 from django.db.models import Model, QuerySet
 
+from ..auditing.family import Relative, reaches_history, relatives_of, touches
 from ..auditing.history import refuse_elsewhere, takes_write_path
-from ..auditing.objects import copy_objects
 from ..auditing.stamps import BY_HAND, Stamp
-from ..auditing.statements import change_and_copy, copy_keys, copy_rows
-from ..auditing.tables import HistoryTable, has_history, is_recording, tables_of
-from ..context import acting_user
-from ..exceptions import HistoryMismatch
+from ..auditing.statements import change_and_copy
+from ..auditing.tables import HistoryTable, is_recording, tables_of
 from . import compiling
 from .change import Change, Rows, S, Update
 from .locking import locked_keys
-from .transactions import has_parents, is_recorded_in_one_statement
-
-# Keys that one statement may list; from a thousand on MariaDB makes a temporary table of them.
-_CHUNK = 900
+from .recording import record_keys, record_relative, record_rows, require_equal
+from .transactions import is_recorded_in_one_statement
 
 
 class _Record:
     """What the record of one change has come to so far."""
 
-    __slots__ = ("is_complete", "keys", "recorded", "stamps")
+    __slots__ = ("is_complete", "keys", "recorded", "relatives", "stamps", "updated")
 
-    def __init__(self, stamps: dict[HistoryTable, Stamp]) -> None:
+    def __init__(self, stamps: dict[HistoryTable, Stamp], relatives: list[tuple[Relative, Stamp]]) -> None:
         self.stamps = stamps
+        #: Histories of models that share rows with the changed ones.
+        self.relatives = relatives
         #: Keys of the rows that were changed and are still to be recorded.
         self.keys: Sequence[Any] = ()
         self.recorded = 0
+        #: Models in whose tables the save of an entity found its row.
+        self.updated: set[type[Model]] = set()
         #: Whether the statement itself has recorded what it changed.
         self.is_complete = False
 
 
 class Audit:
-    """The concern behind models with a history."""
+    """The concern behind models with a history, and behind those that share rows with one."""
 
     def applies_to(self, model: type[Model]) -> bool:
-        return has_history(model)
+        return reaches_history(model)
 
     def prepare(self, change: Change) -> None:
-        tables = _tables_to_write(change)
-        if not tables:
+        if _goes_unrecorded(change):
             return
-        for table in tables:
+        tables, relatives = _tables_to_write(change), _relatives_to_write(change)
+        if not tables and not relatives:
+            return
+        for table in (*tables, *(relative.table for relative in relatives)):
             refuse_elsewhere(table, change.alias)
-        record = _Record({table: table.stamp(change.operation, change.alias, change.entity) for table in tables})
-        change.memo[Audit] = record
+        record = change.memo[Audit] = _Record(
+            {table: _stamp(table, change) for table in tables},
+            [(relative, _stamp(relative.table, change)) for relative in relatives],
+        )
         if change.kind == "-":
             for table, stamp in record.stamps.items():
                 record.recorded = _copy_deleted(table, change, stamp)
-        elif change.kind == "+" and change.begin is not None:
+        elif change.kind == "+" and tables and change.begin is not None:
             change.begin()
 
     def fold(self, change: Change, statement: S) -> S:
@@ -75,52 +80,61 @@ class Audit:
         if record is None or record.is_complete:
             return
         if change.kind == "-":
-            _require_equal(change.model, outcome, record.recorded)
+            require_equal(change.model, outcome, record.recorded)
         elif change.entity is not None:
-            _copy_saved(change, record, "~" if outcome else "+")
+            _copy_saved(change, record)
         elif change.kind == "+":
             _copy_inserted(change, record, outcome)
         else:
             _copy_changed(change, record, outcome)
 
 
+def _goes_unrecorded(change: Change) -> bool:
+    if change.raw or not is_recording():
+        return True
+    # simple-history's way of saving without a record
+    return change.kind != "-" and hasattr(change.entity, "skip_history_when_saving")
+
+
 def _tables_to_write(change: Change) -> list[HistoryTable]:
     """The histories of ``change`` that simple-history's own receivers don't keep."""
-    if change.raw or not is_recording():
-        return []
-    tables = list(tables_of(change.model))
-    if change.fields is not None:
-        tables = [table for table in tables if _is_touched(table, change)]
-    if change.entity is not None and change.kind != "-":
-        if not takes_write_path(change.model):
-            return []  # Django saves it, and the receivers record it
-        if hasattr(change.entity, "skip_history_when_saving"):
-            return []  # simple-history's way of saving without a record
+    if change.entity is not None and change.kind != "-" and not takes_write_path(change.model):
+        return []  # Django saves it, and the receivers record it
+    own = change.model._meta.concrete_model
+    tables = [table for table in tables_of(change.model) if table.model is own or touches(table.model, change.fields)]
     if change.kind == "-":  # the rows of inherited tables are deletions of their own
-        tables = [table for table in tables if table.model is change.model._meta.concrete_model]
+        tables = [table for table in tables if table.model is own]
     if change.entity is not None or change.kind == "-":
         tables = [table for table in tables if not table.is_kept_by_signals(change.model)]
     return tables
 
 
-def _is_touched(table: HistoryTable, change: Change) -> bool:
-    assert change.fields is not None
-    concrete = change.model._meta.concrete_model
-    if table.model is concrete:
-        return True
-    return any({field.name, field.attname} & change.fields for field in table.model._meta.concrete_fields)
+def _relatives_to_write(change: Change) -> list[Relative]:
+    """The histories of other models whose rows ``change`` may change with its own."""
+    if change.kind == "-" or (change.kind == "+" and change.entity is None):
+        return []  # deletions are changes of their own, and a new row is nobody else's yet
+    return [
+        relative
+        for relative in relatives_of(change.model)
+        if any(touches(shared, change.fields) for shared in relative.shared)
+    ]
+
+
+def _stamp(table: HistoryTable, change: Change) -> Stamp:
+    return table.stamp(change.operation, change.alias, change.entity)
 
 
 # Saves of one entity.
 
 
 def _fold_save(change: Change, record: _Record, statement: Update) -> Update:
-    (table, stamp), *_ = record.stamps.items()
     is_plain = compiling.is_plain_save(statement)
     if not is_plain or not is_recorded_in_one_statement(change.model, change.alias):
         if change.begin is not None:
             change.begin()
-        return statement.sent_by(compiling.send_save) if is_plain else statement
+        sent = statement.sent_by(compiling.send_save) if is_plain else statement
+        return sent.on_reach(partial(record.updated.add, statement.rows.model))
+    (table, stamp), *_ = record.stamps.items()
 
     def send(statement: Update) -> Any:
         sql, params = compiling.save_sql(statement, connections[change.alias])
@@ -132,19 +146,29 @@ def _fold_save(change: Change, record: _Record, statement: Update) -> Update:
     return statement.sent_by(send) if change.begin is None else statement.sent_by(send).on_miss(change.begin)
 
 
-def _copy_saved(change: Change, record: _Record, kind: str) -> None:
-    assert change.entity is not None
+def _copy_saved(change: Change, record: _Record) -> None:
+    entity = change.entity
+    assert entity is not None
     for table, stamp in record.stamps.items():
-        count = _copy_keys(table, change, [change.entity.pk], kind, stamp, change.entity)
-        _require_equal(change.model, 1, count)
+        kind = "~" if table.model in record.updated else "+"
+        require_equal(change.model, 1, record_keys(table, change, [entity.pk], kind, stamp, entity))
+    # What Django saves by itself it doesn't tell of; a row that was there before is an update of all its tables.
+    is_known = takes_write_path(change.model)
+    for relative, stamp in record.relatives:
+        keys = {
+            model: [getattr(entity, model._meta.pk.attname)]
+            for model in relative.shared
+            if (model in record.updated if is_known else change.kind == "~")
+        }
+        record_relative(relative, change, stamp, keys)
 
 
 # Updates of a set.
 
 
 def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
-    (table, stamp), *_ = record.stamps.items()
     if is_recorded_in_one_statement(change.model, change.alias):
+        (table, stamp), *_ = record.stamps.items()
 
         def send(statement: Update) -> int:
             sql, params = compiling.update_sql(statement)
@@ -167,7 +191,8 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
     def send_frozen(statement: Update) -> int:
         record.keys = locked_keys(statement.narrowed())
         # One UPDATE, however long the list: a second would look at rows that the first has changed.
-        return int(original(statement.where(compiling.key_in(statement, record.keys)))) if record.keys else 0
+        is_chosen = compiling.key_in(change.model, record.keys)
+        return int(original(statement.where(is_chosen))) if record.keys else 0
 
     return statement.sent_by(send_frozen)
 
@@ -176,8 +201,17 @@ def _copy_changed(change: Change, record: _Record, changed: int) -> None:
     # Rows that the database has set by itself are listed by the change.
     keys = record.keys if isinstance(change.rows, Rows) else change.rows
     for table, stamp in record.stamps.items():
-        recorded = sum(_copy_keys(table, change, chunk, "~", stamp) for chunk in _chunks(keys))
-        _require_equal(change.model, changed, recorded)
+        require_equal(change.model, changed, record_keys(table, change, keys, "~", stamp))
+    for relative, stamp in record.relatives if keys else ():
+        record_relative(relative, change, stamp, {model: _keys_in(model, change, keys) for model in relative.shared})
+
+
+def _keys_in(shared: type[Model], change: Change, keys: Sequence[Any]) -> QuerySet[Any] | Sequence[Any]:
+    """The keys that rows of ``change.model``, given by theirs, have in an inherited table."""
+    if shared is change.model._meta.concrete_model:
+        return keys
+    changed: QuerySet[Any] = QuerySet(change.model, using=change.alias)
+    return changed.filter(compiling.key_in(change.model, keys)).values(shared._meta.pk.attname)
 
 
 # Bulk inserts.
@@ -193,11 +227,11 @@ def _copy_inserted(change: Change, record: _Record, entities: Sequence[Model]) -
     told = {id(entity) for entity in by_hand}
     keys = [entity.pk for entity in entities if id(entity) not in told]
     for table, stamp in record.stamps.items():
-        recorded = sum(_copy_keys(table, change, chunk, "+", stamp) for chunk in _chunks(keys))
+        recorded = record_keys(table, change, keys, "+", stamp)
         for entity in by_hand:
             own = table.stamp(change.operation, change.alias, entity)
-            recorded += _copy_keys(table, change, [entity.pk], "+", own, entity)
-        _require_equal(change.model, len(entities), recorded)
+            recorded += record_keys(table, change, [entity.pk], "+", own, entity)
+        require_equal(change.model, len(entities), recorded)
 
 
 # Deletions.
@@ -206,40 +240,7 @@ def _copy_inserted(change: Change, record: _Record, entities: Sequence[Model]) -
 def _copy_deleted(table: HistoryTable, change: Change, stamp: Stamp) -> int:
     """Record the rows that are about to be deleted, while they are still there."""
     keys = () if isinstance(change.rows, Rows) else change.rows
-    recorded = sum(_copy_keys(table, change, chunk, "-", stamp, change.entity) for chunk in _chunks(keys))
+    recorded = record_keys(table, change, keys, "-", stamp, change.entity)
     for rows in change.sets:
-        recorded += _copy(table, rows, "-", stamp)
+        recorded += record_rows(table, rows, "-", stamp)
     return recorded
-
-
-# What all of them share.
-
-
-def _copy_keys(
-    table: HistoryTable,
-    change: Change,
-    keys: Sequence[Any],
-    kind: str,
-    stamp: Stamp,
-    entity: Model | None = None,
-) -> int:
-    if has_parents(change.model) or table.needs_objects(connections[change.alias].vendor):
-        rows: QuerySet[Any] = QuerySet(change.model, using=change.alias)
-        return _copy(table, rows.filter(pk__in=keys), kind, stamp, entity)
-    return copy_keys(table, change.alias, keys, kind, stamp)
-
-
-def _copy(table: HistoryTable, rows: QuerySet[Any], kind: str, stamp: Stamp, entity: Model | None = None) -> int:
-    if table.needs_objects(connections[rows.db].vendor):
-        return copy_objects(table, rows, kind, stamp, acting_user(rows.db), entity)
-    return copy_rows(table, rows, kind, stamp)
-
-
-def _chunks(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(keys), _CHUNK):
-        yield keys[start : start + _CHUNK]
-
-
-def _require_equal(model: type[Model], changed: int, recorded: int) -> None:
-    if changed != recorded:
-        raise HistoryMismatch(model)

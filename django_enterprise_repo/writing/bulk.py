@@ -8,6 +8,7 @@ from typing import Any
 from django.db import NotSupportedError
 from django.db.models import Model, QuerySet
 
+from ..auditing.family import reaches_history
 from ..auditing.tables import has_history
 from ..auditing.trail import mark_recorded
 from ..operations import Attempt
@@ -58,7 +59,7 @@ def refuse_conflict_options(model: type[Model], *, ignore_conflicts: bool, updat
     Raises:
         NotSupportedError: as Django does for options that a database lacks.
     """
-    if has_history(model) and (ignore_conflicts or update_conflicts):
+    if (has_history(model) and ignore_conflicts) or (reaches_history(model) and update_conflicts):
         raise NotSupportedError(
             f"bulk_create() on {model._meta.label} cannot handle conflicts: "
             "the database does not say which rows it wrote, so their history would be missing."
@@ -77,7 +78,7 @@ def update_all(entities: Sequence[Any], fields: Collection[str], rows: QuerySet[
         StaleObjectError: the model is versioned and a row is not as it was read; nothing was written.
     """
     version = version_field(rows.model)
-    if not has_history(rows.model):
+    if not reaches_history(rows.model):
         return send() if version is None else _update_versioned(entities, fields, rows, send)
     with all_or_nothing(rows.db):
         count = send() if version is None else _update_versioned(entities, fields, rows, send)

@@ -36,9 +36,9 @@ def update_sql(statement: Update) -> tuple[str, Sequence[Any]]:
 
 
 def can_return_keys(model: type[Model], alias: str) -> bool:
-    """Whether an UPDATE can answer the keys of its rows: on SQLite from 3.35 on, for models of one table."""
+    """Whether an UPDATE can answer the keys of its rows: PostgreSQL, SQLite from 3.35 on, for models of one table."""
     connection = connections[alias]
-    can = connection.vendor == "sqlite" and connection.features.can_return_columns_from_insert
+    can = connection.vendor != "mysql" and connection.features.can_return_columns_from_insert
     return can and not has_parents(model)
 
 
@@ -57,11 +57,11 @@ def update_returning_keys(statement: Update) -> Sequence[Any]:
     return columns[0] if len(fields) == 1 else list(zip(*columns, strict=True))
 
 
-def key_in(statement: Update, keys: Sequence[Any]) -> Any:
-    """The condition that a row has one of ``keys``; cheaper to compile than ``pk__in`` where it can be."""
-    if len(key_fields(statement.rows.model)) > 1:
-        return Q(("pk__in", keys))
-    return Q(_KeyIn(F("pk"), keys))
+def key_in(model: type[Model], keys: Sequence[Any], name: str = "pk") -> Q:
+    """The condition that a row's key ``name``, of ``model``, is one of ``keys``; cheaper to compile than ``pk__in``."""
+    if len(key_fields(model)) > 1:
+        return Q((f"{name}__in", keys))
+    return Q(_KeyIn(F(name), keys))
 
 
 class _KeyIn(Lookup):

@@ -21,6 +21,7 @@ from .compiling import our_queryset
 from .locking import locked, locked_keys
 from .pending import active_change
 from .transactions import all_or_nothing
+from .versions import version_field
 
 
 class WritePathCollector(Collector):
@@ -35,8 +36,8 @@ class WritePathCollector(Collector):
         super().__init__(using=using, origin=origin)
         self._operation = operation
         self._changes: list[Change] = []
-        #: What the database does by itself when the rows go.
-        self._by_database: list[Change] = []
+        #: What happens to other rows when these go: by the database itself, or to parents that stay.
+        self._beside: list[Change] = []
         self._is_prepared = False
 
     def delete(self) -> tuple[int, dict[str, int]]:
@@ -72,7 +73,7 @@ class WritePathCollector(Collector):
     def _applied(self, by_model: dict[str, int]) -> None:
         for change in self._changes:
             path.applied(change, by_model.get(change.model._meta.label, 0))
-        for change in self._by_database:
+        for change in self._beside:
             path.applied(change, len(_keys(change)))
 
     def instances_with_model(self) -> Iterator[tuple[type[Model], Model]]:
@@ -103,9 +104,27 @@ class WritePathCollector(Collector):
             if _is_recorded(change.model):
                 change = self._changes[position] = self._fixed(change)
             path.prepare(change)
-        self._by_database = list(self._reached_by_database())
-        for change in self._by_database:
+        self._beside = [*self._reached_by_database(), *self._kept_parents()]
+        for change in self._beside:
             path.prepare(change)
+
+    def _kept_parents(self) -> Iterator[Change]:
+        """Parents whose version moves on because a child goes without them."""
+        deleted = {change.model._meta.concrete_model for change in self._changes}
+        for change in self._changes:
+            version = version_field(change.model)
+            if change.entity is not None and version is not None and version.model not in deleted:
+                yield replace(
+                    change,
+                    model=version.model,
+                    kind="~",
+                    rows=(getattr(change.entity, version.model._meta.pk.attname),),
+                    sets=(),
+                    fields=frozenset({version.name}),
+                    entity=None,
+                    intent=Intent.SAVE,
+                    memo={},
+                )
 
     def _reached_by_database(self) -> Iterator[Change]:
         seen = {(change.model, key) for change in self._changes for key in _keys(change)}

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.models import Model
 
-from ..auditing.tables import has_history
+from ..auditing.family import reaches_history
 from ..context import acting_user_id, current_context
 from ..operations import Operation, active_operation
 from .change import Change, Intent, S
@@ -47,7 +47,7 @@ class Ledger:
     """The concern behind audited models while a ledger is kept."""
 
     def applies_to(self, model: type[Model]) -> bool:
-        return has_history(model)
+        return reaches_history(model)
 
     def prepare(self, change: Change) -> None:
         if is_kept() and change.begin is not None:

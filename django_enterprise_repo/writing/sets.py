@@ -11,7 +11,7 @@ from django.db import NotSupportedError
 from django.db.models import DateTimeField, Field, Model, QuerySet, TimeField
 from django.utils import timezone
 
-from ..auditing.tables import has_history
+from ..auditing.family import reaches_history
 from ..context import acting_user_id
 from ..operations import Attempt
 from ..results import DeletionResult
@@ -35,7 +35,7 @@ def update(rows: OurRows, values: Values, attempt: Attempt, *, savepoint: bool =
     Raises:
         NotSupportedError: a key column of a model with a history: one row would end there and another begin.
     """
-    if has_history(rows.model) and not set(rows.model._meta.pk_fields).isdisjoint(values):
+    if reaches_history(rows.model) and not set(rows.model._meta.pk_fields).isdisjoint(values):
         raise NotSupportedError(f"The key of an audited {rows.model._meta.label} cannot be updated.")
     return _update(_change(rows, values, attempt), rows, values, savepoint)
 

@@ -8,6 +8,7 @@ from django.db import connections, transaction
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
+from ..auditing.family import relatives_of
 from ..auditing.history import has_listeners, takes_write_path
 from ..auditing.tables import tables_of
 from ..soft_delete.markers import can_be_soft_deleted
@@ -56,9 +57,11 @@ def around_set(model: type[Model], alias: str, *, savepoint: bool = True) -> Abs
 def is_recorded_in_one_statement(model: type[Model], alias: str) -> bool:
     """Whether an UPDATE of ``model`` records what it changes by itself, or has nothing to record.
 
-    PostgreSQL can, for models of one table with one history, whose rows no Python has to make.
+    PostgreSQL can, for models of one table with one history, whose rows no Python has to make and nobody shares.
     """
     tables, vendor = tables_of(model), connections[alias].vendor
+    if relatives_of(model):
+        return False
     if not tables:
         return True
     return (
@@ -75,7 +78,7 @@ def takes_several_statements(model: type[Model]) -> bool:
     is_ours = takes_write_path(model)
     return (
         has_parents(model)
-        or (not is_ours and (model.save is not Model.save or can_be_soft_deleted(model)))
+        or (not is_ours and (model.save is not Model.save or can_be_soft_deleted(model) or bool(relatives_of(model))))
         or has_listeners(post_save, model, besides_trails=is_ours)
         or has_listeners(pre_save, model, besides_trails=is_ours)
     )

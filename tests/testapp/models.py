@@ -276,6 +276,48 @@ class Tower(Building):
     history = AuditTrail()
 
 
+class Skyscraper(Tower):
+    """A grandchild."""
+
+    antenna = models.IntegerField(default=0)
+    history = AuditTrail()
+
+
+class Shop(Building):
+    """Another child, with simple-history's own history. One building may be both a tower and a shop."""
+
+    goods = models.CharField(max_length=50, default="")
+    history = HistoricalRecords(use_base_model_db=True)
+
+
+class Boat(RepositoryModel):
+    """A parent without a history."""
+
+    hull = models.BigAutoField(primary_key=True)
+    sails = models.IntegerField(default=0)
+
+
+class Houseboat(Building, Boat):
+    """Of two parents: its key is that of the building, and the boat has another."""
+
+    rooms = models.IntegerField(default=1)
+    history = AuditTrail()
+
+
+class Document(SoftDeleteModel):
+    """A soft-deletable parent without a history."""
+
+    title = models.CharField(max_length=50, unique=True)
+    category = models.ForeignKey(Category, models.SET_NULL, null=True)
+
+
+class Contract(Document):
+    """Its audited child."""
+
+    party = models.CharField(max_length=50, default="")
+    history = AuditTrail()
+
+
 class AliasedAccount(Account):
     """A proxy is its model, also in the history."""
 

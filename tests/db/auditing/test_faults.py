@@ -13,7 +13,7 @@ from simple_history.models import HistoricalRecords
 from django_enterprise_repo import operation_context
 from django_enterprise_repo.auditing.tables import HistoryTable
 from django_enterprise_repo.exceptions import HistoryElsewhere, HistoryMismatch, InvalidArgument
-from tests.db.auditing.test_write_paths import PATHS
+from tests.db.auditing.test_write_paths import EVERY
 from tests.testapp.models import Account, Audited, AuditedSeat, Entry, Item, Ledger
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,7 +48,7 @@ def broken_history(monkeypatch):
 
 
 @pytest.mark.parametrize("nested", [False, True], ids=["autocommit", "nested"])
-@pytest.mark.parametrize(("prepare", "write"), [row[1:3] for row in PATHS], ids=[row[0] for row in PATHS])
+@pytest.mark.parametrize(("prepare", "write"), [row[1:3] for row in EVERY], ids=[row[0] for row in EVERY])
 def test_without_its_history_no_change_is_made(prepare, write, nested, broken_history):
     prepare()
     before = contents()
@@ -62,8 +62,8 @@ def test_without_its_history_no_change_is_made(prepare, write, nested, broken_hi
     assert contents() == before
 
 
-MANAGER_ALONE_SAVE = next(row[2] for row in PATHS if row[0] == "manager alone: save")
-MANAGER_ALONE_DELETE = next(row[2] for row in PATHS if row[0] == "manager alone: delete")
+MANAGER_ALONE_SAVE = next(row[2] for row in EVERY if row[0] == "manager alone: save")
+MANAGER_ALONE_DELETE = next(row[2] for row in EVERY if row[0] == "manager alone: delete")
 
 
 def test_a_verb_that_failed_leaves_the_outer_transaction_usable(broken_history):

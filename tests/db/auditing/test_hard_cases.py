@@ -18,7 +18,7 @@ from django_enterprise_repo import operation_context
 from django_enterprise_repo.auditing.tables import own_table
 from django_enterprise_repo.exceptions import HistoryMismatch, InvalidArgument, InvalidDataError
 from django_enterprise_repo.operations import Attempt, OperationSpec, run
-from django_enterprise_repo.writing import audits
+from django_enterprise_repo.writing import recording
 from tests.testapp.models import Account, AuditedSeat, Building, Entry, Item, Labelled, Ledger, Mention, Tag, Tower
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -91,7 +91,7 @@ def test_a_receiver_that_changes_the_key_changes_the_row_that_is_saved():
 
 @pytest.mark.parametrize("by_objects", [False, True])
 def test_a_set_update_is_one_update_however_long_its_list(monkeypatch, by_objects):
-    monkeypatch.setattr(audits, "_CHUNK", 2)
+    monkeypatch.setattr(recording, "_CHUNK", 2)
 
     def listen(**kwargs):
         """Its being there is enough: rows are then made in Python."""
@@ -112,7 +112,7 @@ def test_a_set_update_is_one_update_however_long_its_list(monkeypatch, by_object
 
 
 def test_a_set_update_of_inherited_tables_looks_at_its_rows_once(monkeypatch):
-    monkeypatch.setattr(audits, "_CHUNK", 2)
+    monkeypatch.setattr(recording, "_CHUNK", 2)
     Tower.objects.add_all([Tower(address="x", floors=n) for n in (1, 2, 3, 4)])
     lowest = Tower.objects.filter(floors=1, address=OuterRef("address"))
     assert Tower.objects.filter(Exists(lowest)).update(floors=9) == 4
