@@ -72,14 +72,28 @@ def change_and_copy(table: HistoryTable, alias: str, sql: str, params: Sequence[
     Raises:
         HistoryMismatch: a row was left out; nothing was changed.
     """
+    ((changed,),) = _send_change(table, alias, sql, params, stamp, "and_copy")
+    return changed
+
+
+def change_and_copy_one(table: HistoryTable, alias: str, sql: str, params: Sequence[Any], stamp: Stamp) -> bool:
+    """:func:`change_and_copy` for the UPDATE of one row, less to plan; answer whether there was one."""
+    return bool(_send_change(table, alias, sql, params, stamp, "and_copy_one"))
+
+
+def _send_change(
+    table: HistoryTable, alias: str, sql: str, params: Sequence[Any], stamp: Stamp, ending: str
+) -> list[tuple[int]]:
     connection = connections[alias]
     templates = _templates(table, connection)
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"{templates.change}{sql}{templates.and_copy}", (*params, *_prepared(table, "~", stamp, connection))
+                f"{templates.change}{sql}{getattr(templates, ending)}",
+                (*params, *_prepared(table, "~", stamp, connection)),
             )
-            return int(cursor.fetchone()[0])
+            rows: list[tuple[int]] = cursor.fetchall()
+            return rows
     except DataError as error:
         if _MISMATCH in str(error):
             raise HistoryMismatch(table.model) from error
@@ -119,6 +133,7 @@ class _Templates(NamedTuple):
     copy_keys: str
     change: str
     and_copy: str
+    and_copy_one: str
     delete_recorded: str
 
 
@@ -147,13 +162,15 @@ def _make_templates(table: HistoryTable, connection: BaseDatabaseWrapper) -> _Te
         delete = f"DELETE {data} FROM {data} INNER JOIN {history} ON {same} WHERE {operation}"
     else:
         delete = f"DELETE FROM {data} WHERE {mine} IN (SELECT {theirs} FROM {history} WHERE {operation})"
-    copy_changed = f"{insert} SELECT {chosen}, {stamped} FROM changed"
+    recording = f" RETURNING {sources}), recorded AS ({insert} SELECT {chosen}, {stamped} FROM changed RETURNING 1)"
     return _Templates(
         copy_keys=f"{insert} SELECT {chosen}, {stamped} FROM {data} WHERE {mine} IN",
         change="WITH changed AS (",
-        and_copy=f" RETURNING {sources}), recorded AS ({copy_changed} RETURNING 1), "
+        and_copy=f"{recording}, "
         "counted AS (SELECT (SELECT count(*) FROM changed) AS mine, (SELECT count(*) FROM recorded) AS theirs) "
         f"SELECT CASE WHEN mine = theirs THEN mine ELSE ('{_MISMATCH} ' || mine)::bigint END FROM counted",
+        and_copy_one=f"{recording} "
+        f"SELECT (CASE WHEN EXISTS (SELECT FROM recorded) THEN '1' ELSE '{_MISMATCH}' END)::int FROM changed",
         delete_recorded=delete,
     )
 

@@ -106,7 +106,9 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
     one row a change, whoever makes it. Changes that pass the write path by (a plain model's own ``save()``,
     a deletion that cascades from a plain model) are recorded through simple-history's signals.
 
-    Takes every option of ``HistoricalRecords`` but two, which would break that promise.
+    Takes every option of ``HistoricalRecords`` but two, which would break that promise. Of the columns that it copies
+    only the primary key is indexed, unless ``no_db_index`` says which are not: histories are read by row, time and
+    operation, and every index makes every change slower.
 
     Raises:
         TypeError: ``cascade_delete_history`` or ``use_base_model_db=False`` is given.
@@ -121,7 +123,17 @@ class AuditTrail(HistoricalRecords):  # type: ignore[misc]  # simple-history is 
         options.setdefault("history_change_reason_field", TextField(null=True))
         options.setdefault("history_manager", TrailManager)
         options.setdefault("historical_queryset", HistoryQuerySet)
+        self._copies_indexes = "no_db_index" in options
         super().__init__(*args, **options)
+
+    def copy_fields(self, model: Any) -> dict[str, Any]:
+        fields: dict[str, Any] = super().copy_fields(model)
+        if not self._copies_indexes:
+            key = {name for field in key_fields(model) for name in (field.name, field.attname)}
+            for name, field in fields.items():
+                if name not in key:
+                    field.db_index = False
+        return fields
 
     def fields_included(self, model: Any) -> list[Any]:
         # A composite key is made of columns that are all there.

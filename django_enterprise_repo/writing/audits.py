@@ -1,8 +1,9 @@
 """The history as a concern: every change is recorded in its own transaction, by as few statements as can be.
 
-PostgreSQL changes and records in one statement. SQLite answers the keys of the rows that it changed; elsewhere, and for
-models of several tables, the keys are fixed and locked before. Either way one ``INSERT … SELECT`` follows, which
-reads the rows as they now are, so expressions, deferred columns and values made by the database need no care.
+PostgreSQL changes and records in one statement. On SQLite the same conditions find the rows again, or it answers the
+keys of those that it changed; elsewhere, and for models of several tables, the keys are fixed and locked before. Either
+way ``INSERT … SELECT`` follows, which reads the rows as they now are, so expressions, deferred columns and values made
+by the database need no care.
 """
 
 from __future__ import annotations
@@ -17,19 +18,20 @@ from django.db.models import Model, QuerySet
 from ..auditing.family import Relative, reaches_history, relatives_of, touches
 from ..auditing.history import refuse_elsewhere, takes_write_path
 from ..auditing.stamps import BY_HAND, Stamp
-from ..auditing.statements import change_and_copy
+from ..auditing.statements import change_and_copy, change_and_copy_one
 from ..auditing.tables import HistoryTable, is_recording, tables_of
 from . import compiling
 from .change import Change, Rows, S, Update
 from .locking import locked_keys
 from .recording import record_keys, record_relative, record_rows, require_equal
+from .steady import is_steady
 from .transactions import is_recorded_in_one_statement
 
 
 class _Record:
     """What the record of one change has come to so far."""
 
-    __slots__ = ("is_complete", "keys", "recorded", "relatives", "stamps", "updated")
+    __slots__ = ("is_complete", "keys", "recorded", "relatives", "rows", "stamps", "updated")
 
     def __init__(self, stamps: dict[HistoryTable, Stamp], relatives: list[tuple[Relative, Stamp]]) -> None:
         self.stamps = stamps
@@ -37,6 +39,8 @@ class _Record:
         self.relatives = relatives
         #: Keys of the rows that were changed and are still to be recorded.
         self.keys: Sequence[Any] = ()
+        #: The same as a query, where it finds them after the change as it did before.
+        self.rows: QuerySet[Any] | None = None
         self.recorded = 0
         #: Models in whose tables the save of an entity found its row.
         self.updated: set[type[Model]] = set()
@@ -113,11 +117,11 @@ def _relatives_to_write(change: Change) -> list[Relative]:
     """The histories of other models whose rows ``change`` may change with its own."""
     if change.kind == "-" or (change.kind == "+" and change.entity is None):
         return []  # deletions are changes of their own, and a new row is nobody else's yet
-    return [
-        relative
+    touched = (
+        relative._replace(shared=tuple(model for model in relative.shared if touches(model, change.fields)))
         for relative in relatives_of(change.model)
-        if any(touches(shared, change.fields) for shared in relative.shared)
-    ]
+    )
+    return [relative for relative in touched if relative.shared]
 
 
 def _stamp(table: HistoryTable, change: Change) -> Stamp:
@@ -138,9 +142,8 @@ def _fold_save(change: Change, record: _Record, statement: Update) -> Update:
 
     def send(statement: Update) -> Any:
         sql, params = compiling.save_sql(statement, connections[change.alias])
-        changed = change_and_copy(table, change.alias, sql, params, stamp)
-        record.is_complete = changed > 0
-        return compiling.as_returned(changed)
+        record.is_complete = change_and_copy_one(table, change.alias, sql, params, stamp)
+        return compiling.as_returned(int(record.is_complete))
 
     # Where there is no row to update Django goes on and inserts one, which is a second statement.
     return statement.sent_by(send) if change.begin is None else statement.sent_by(send).on_miss(change.begin)
@@ -180,6 +183,14 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
         return statement.sent_by(send)
 
     original = statement.sender
+    if not record.relatives and is_steady(statement):
+
+        def send_whole(statement: Update) -> int:
+            record.rows = statement.narrowed()
+            return int(original(statement))
+
+        return statement.sent_by(send_whole)
+
     if compiling.can_return_keys(change.model, change.alias):
 
         def send_returning(statement: Update) -> int:
@@ -201,7 +212,11 @@ def _copy_changed(change: Change, record: _Record, changed: int) -> None:
     # Rows that the database has set by itself are listed by the change.
     keys = record.keys if isinstance(change.rows, Rows) else change.rows
     for table, stamp in record.stamps.items():
-        require_equal(change.model, changed, record_keys(table, change, keys, "~", stamp))
+        if record.rows is not None:
+            recorded = record_rows(table, record.rows, "~", stamp)
+        else:
+            recorded = record_keys(table, change, keys, "~", stamp)
+        require_equal(change.model, changed, recorded)
     for relative, stamp in record.relatives if keys else ():
         record_relative(relative, change, stamp, {model: _keys_in(model, change, keys) for model in relative.shared})
 

@@ -22,11 +22,15 @@ def plain(rows: QuerySet[Any]) -> QuerySet[Any]:
     return QuerySet(rows.model, using=rows.db).filter(pk__in=rows.order_by().values("pk"))
 
 
+def begin_writing(rows: QuerySet[Any]) -> None:
+    """Lock everybody else out on SQLite: at the first write it refuses who has read before another wrote."""
+    connection = connections[rows.db]
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute(f"DELETE FROM {connection.ops.quote_name(rows.model._meta.db_table)} WHERE 1 = 0")
+
+
 def locked_keys(rows: QuerySet[Any]) -> Sequence[Any]:
     """The keys of ``rows``, each once, which stay locked."""
-    if connections[rows.db].vendor == "sqlite":
-        # It locks the file at the first write, and refuses one to who has read before another wrote.
-        with connections[rows.db].cursor() as cursor:
-            table = connections[rows.db].ops.quote_name(rows.model._meta.db_table)
-            cursor.execute(f"DELETE FROM {table} WHERE 1 = 0")
+    begin_writing(rows)
     return list(dict.fromkeys(locked(rows.order_by("pk")).order_by("pk").values_list("pk", flat=True)))

@@ -318,6 +318,19 @@ class Contract(Document):
     history = AuditTrail()
 
 
+class Vessel(models.Model):
+    """A manager alone on a parent without a history."""
+
+    name = models.CharField(max_length=50)
+    objects = Repository["Vessel"]()
+
+
+class Ferry(Vessel):
+    """Its audited child."""
+
+    history = AuditTrail()
+
+
 class AliasedAccount(Account):
     """A proxy is its model, also in the history."""
 

@@ -12,10 +12,12 @@ from tests.testapp.models import (
     Category,
     Contract,
     Document,
+    Ferry,
     Houseboat,
     Shop,
     Skyscraper,
     Tower,
+    Vessel,
 )
 
 
@@ -251,6 +253,18 @@ INHERITED: list[tuple[str, Any, Any, list[tuple[Any, str]]]] = [
         contracts,
         lambda: Category.objects.filter(name="c").delete(),
         [(Contract, "~")] * 2,
+    ),
+    (
+        "manager alone on the parent: update",
+        lambda: Ferry.objects.create(name="a"),
+        lambda: Vessel.objects.update(first(Vessel), name="b"),
+        [(Ferry, "~")],
+    ),
+    (
+        "manager alone on the parent: sets",
+        lambda: [Ferry.objects.create(name=name) for name in "ab"],
+        lambda: Vessel.objects.filter(name="a").update(name="b"),
+        [(Ferry, "~")],
     ),
     (
         "only the child: related set",
