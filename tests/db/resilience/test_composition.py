@@ -76,6 +76,7 @@ def test_django_prometheus_goes_on_counting(composed):
         labels = {"alias": "other", "vendor": "postgresql"}
         return REGISTRY.get_sample_value("django_db_execute_total", labels) or 0
 
+    composed.ensure_connection()  # which sends something, too
     before = count()
     Plain.objects.using("other").count()
     assert count() == before + 1
