@@ -7,6 +7,7 @@ import threading
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import connection, connections, transaction
+from django.db.models import F
 
 from django_enterprise_repo.exceptions import (
     CommitOutcomeUnknown,
@@ -211,10 +212,10 @@ def test_two_that_deadlock_both_succeed_in_the_end():
         def work():
             nonlocal tried
             tried += 1
-            Item.objects.filter(pk=first).update(stock=Item.objects.get(first).stock + 1)
+            Item.objects.filter(pk=first).update(stock=F("stock") + 1)
             if tried == 1:
                 met.wait(10)
-            Item.objects.filter(pk=second).update(stock=Item.objects.get(second).stock + 1)
+            Item.objects.filter(pk=second).update(stock=F("stock") + 1)
 
         try:
             Item.objects.atomic(retries=3).run(work)
