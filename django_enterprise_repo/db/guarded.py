@@ -227,9 +227,14 @@ class GuardedDatabaseMixin:
             # The end of a block whose connection is gone. To connect here would hide its failure behind another one;
             # the next statement connects, and in autocommit.
             return
-        if not autocommit and not self.repository_guard.voters and self.connection is not None:
+        guard = self.repository_guard
+        if not autocommit and not guard.voters and self.connection is not None:
             self._probe()
-        super().set_autocommit(autocommit, *args, **kwargs)  # type: ignore[misc]
+        before, guard.phase = guard.phase, guard.phase if autocommit else "begin"
+        try:
+            super().set_autocommit(autocommit, *args, **kwargs)  # type: ignore[misc]
+        finally:
+            guard.phase = before
 
     def _probe(self) -> None:
         """Before a transaction begins that nothing may refuse later: ask the breaker, and if it doubts, the database.

@@ -21,7 +21,7 @@ from .drivers import driver_error, is_database_error, mysql_number, pep249_name,
 __all__ = ["KINDS", "Phase", "Verdict", "classify", "first_cause"]
 
 #: Where in the life of a connection the error was raised.
-Phase = Literal["connect", "statement", "fetch", "commit", "rollback"]
+Phase = Literal["connect", "begin", "statement", "fetch", "commit", "rollback"]
 
 
 class Verdict(NamedTuple):
@@ -88,8 +88,9 @@ def classify(error: BaseException, phase: Phase = "statement") -> Verdict:
     elif phase == "commit" and (meaning.drop or meaning.fate == "unknown"):
         # A session that ends during COMMIT may end before or after it took effect, whatever it says last.
         meaning = codes.COMMIT_UNKNOWN._replace(vote=meaning.vote)
-    elif phase == "rollback":
-        meaning = meaning._replace(fate="not_applied")  # when the session is lost, the server rolls back by itself
+    elif phase in ("begin", "rollback"):
+        # There is nothing yet that could be applied, or the server rolls it back by itself when the session is lost.
+        meaning = meaning._replace(fate="not_applied")
     return Verdict(*meaning, code)
 
 
