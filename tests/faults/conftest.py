@@ -21,9 +21,10 @@ from tests.faults import django_env
 from tests.faults.clusters import PostgresCluster, Standby, programs
 from tests.faults.disks import why_no_disks
 from tests.faults.firewall import Firewall, why_no_firewall
-from tests.faults.history import History, connections_return
+from tests.faults.guarded import ALIAS, GuardedDatabase
+from tests.faults.history import History, connections_return, no_stuck_threads
 from tests.faults.pgbouncer import PgBouncer
-from tests.faults.processes import program
+from tests.faults.processes import program, wait_until
 from tests.faults.proxy import FaultProxy
 
 if TYPE_CHECKING:  # its driver may be missing
@@ -38,6 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.faults)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A scenario names the ``databases`` it applies to; without a word that is PostgreSQL."""
+    if "guarded" in metafunc.fixturenames:
+        scenario = metafunc.definition.get_closest_marker("scenario")
+        names = scenario.kwargs.get("databases", ["postgres"]) if scenario else ["postgres"]
+        metafunc.parametrize("guarded", names, indirect=True)
 
 
 def need(why_not: str | None) -> None:
@@ -179,3 +188,21 @@ def faulty(databases: Databases, cluster: PostgresCluster, proxy: FaultProxy, da
         yield "faulty"
     cluster.heal()
     connections_return(cluster, "faulty")
+
+
+@pytest.fixture
+def guarded(request: pytest.FixtureRequest, databases: Databases, settings: Any) -> Iterator[GuardedDatabase]:
+    """A database behind a proxy, through the engine of the package. Neither threads nor sessions may be left."""
+    names = {
+        "postgres": ("cluster", "proxy", "database"),
+        "mariadb": ("mariadb", "mariadb_proxy", "mariadb_database"),
+    }[request.param]
+    guarded = GuardedDatabase(request.param, *map(request.getfixturevalue, names), settings)
+    guarded.forget()
+    with no_stuck_threads(within=30), databases({ALIAS: guarded.settings}):
+        guarded.create_tables()
+        yield guarded
+    guarded.forget()
+    guarded.proxy.heal()
+    guarded.server.heal()
+    wait_until(lambda: not guarded.sessions(), 30, "all sessions are over")
