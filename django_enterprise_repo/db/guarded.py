@@ -26,7 +26,7 @@ from django.utils.functional import cached_property
 from ..resilience.breakers import breaker
 from ..resilience.classification import Verdict, classify
 from ..resilience.guards import ConnectionGuard, is_in_transaction, recorded_verdict
-from ..resilience.statements import statement_kind
+from ..resilience.statements import may_commit, statement_kind
 from ..resilience.translation import translate
 from . import hooks
 from .connecting import connect_within
@@ -114,11 +114,11 @@ class GuardedDatabaseMixin:
 
     def _noting_commits(self, sql: Any, execute: Callable[[], R]) -> R:
         """Send a statement and note when that made something permanent, so that nobody makes it again."""
-        was_in_transaction = self._is_in_transaction()
+        guard, was_in_transaction = self.repository_guard, self._is_in_transaction()
+        guard.committed = guard.committed or may_commit(sql)  # also when it fails: what failed may have come after
         answer = execute()
-        kind = statement_kind(sql)
-        if kind == "commit" or (kind == "write" and not was_in_transaction):
-            self.repository_guard.committed = True
+        if statement_kind(sql) == "write" and not was_in_transaction:
+            guard.committed = True
         return answer
 
     def _is_in_transaction(self) -> bool:

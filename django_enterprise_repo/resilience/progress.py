@@ -12,7 +12,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .guards import ConnectionGuard, is_in_transaction
-from .statements import statement_kind
+from .statements import may_commit, statement_kind
 
 
 class Progress:
@@ -28,9 +28,11 @@ class Progress:
         connection.execute_wrappers.insert(0, self)
 
     def __call__(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
+        if may_commit(sql):
+            self._committed()  # also when it fails: what failed may have come after the COMMIT
         result = execute(sql, params, many, context)
         kind = statement_kind(sql)
-        if kind == "commit" or (kind == "write" and not is_in_transaction(self._connection)):
+        if kind == "write" and not is_in_transaction(self._connection):
             self._committed()
         elif kind == "write" and self._at_commit not in self._connection.run_on_commit:
             self._connection.run_on_commit.insert(0, self._at_commit)

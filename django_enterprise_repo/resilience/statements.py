@@ -17,6 +17,13 @@ _MAY_WRITE = re.compile(r"\b(?:INTO|INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE)
 # The locking clauses of a SELECT have an UPDATE in them that writes nothing.
 _LOCKING = re.compile(r"\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b", re.IGNORECASE)
 
+# COMMIT by each of its names, the first word or one behind a semicolon. What only looks like it, in a literal say,
+# counts, too; the END of a block or a loop in a procedure does not.
+_COMMIT = re.compile(
+    r"(?:^|;)(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:COMMIT|PREPARE\s+TRANSACTION|END(?!\s*(?:\$|LOOP|IF|CASE)))\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 _READS = frozenset(
     {"SELECT", "SHOW", "VALUES", "TABLE", "WITH", "EXPLAIN", "DESCRIBE", "DESC", "FETCH", "DECLARE", "CLOSE"}
 )
@@ -50,6 +57,14 @@ def statement_kind(sql: Any) -> StatementKind:
     if kind == "rollback" and re.search(r"\bTO\b", text, re.IGNORECASE):
         return "savepoint"
     return kind
+
+
+def may_commit(sql: Any) -> bool:
+    """Whether there is a COMMIT in ``sql``, which may be several statements in one string.
+
+    When such a string fails, its error tells of the statement that failed and not of those before it.
+    """
+    return _COMMIT.search(sql if isinstance(sql, str) else _text_of(sql)) is not None
 
 
 def _is_several(text: str) -> bool:
