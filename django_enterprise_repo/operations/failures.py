@@ -18,7 +18,7 @@ def judge(failure: BaseException, operation: Operation, guard: ConnectionGuard) 
     if guard.watch is not None and guard.watch.expired and is_cut and isinstance(failure, Exception):
         # We have cut the connection ourselves. That the database is slow is no proof that it is gone; that it lets
         # nobody connect is.
-        vote = verdict.vote if operation.connection.connection is None else "slow"
+        vote = "slow" if guard.watch.has_cut else verdict.vote
         verdict = verdict._replace(kind="deadline", vote=vote, transient=False)
     return verdict._replace(fate=_fate(verdict.fate, operation, guard))
 

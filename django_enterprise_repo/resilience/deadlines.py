@@ -66,6 +66,8 @@ class Watch:
         self.ends_at = ends_at
         #: The time was up before the call was over.
         self.expired = False
+        #: There was a connection to cut then; without one the call was still waiting for it.
+        self.has_cut = False
         #: The call is over, and nobody needs to look at the time any more.
         self.is_over = False
         self._lock = threading.Lock()
@@ -91,7 +93,7 @@ class Watch:
         with self._lock:
             self._cut, self._release = cut, release
             if self.expired:
-                cut()
+                self._cut_off()
 
     def detach(self) -> None:
         """Leave the connection alone from now on."""
@@ -103,8 +105,12 @@ class Watch:
     def expire(self) -> None:
         with self._lock:
             self.expired = True
-            if self._cut is not None:
-                self._cut()
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        if self._cut is not None:
+            self.has_cut = True
+            self._cut()
 
 
 def _nothing() -> None:
