@@ -245,8 +245,14 @@ class GuardedDatabaseMixin:
         circuit: Any = breaker(self.alias)
         if circuit.is_closed:
             return
-        if not self._voting(self.is_usable, admitted=True):
-            self.close()  # and whoever connects next tells how that went
+        permit, started, vote = circuit.admit(), time.perf_counter(), "void"
+        try:
+            if self.is_usable():
+                vote = "success"
+            else:
+                self.discard()  # it may have died long ago: whoever connects next tells how that went
+        finally:
+            circuit.settle(permit, vote, time.perf_counter() - started)
 
     def _commit(self) -> None:
         guard = self.repository_guard

@@ -13,7 +13,7 @@ from ..resilience.breakers import breaker
 from ..resilience.circuit import Vote
 from ..resilience.deadlines import Watch, ambient_deadline, watched
 from ..resilience.guards import ConnectionGuard, guard_of, is_in_transaction
-from ..resilience.phases import Permit
+from ..resilience.phases import Closed, Permit
 from ..resilience.progress import Progress
 from .failures import describe_failure, judge
 from .operation import Attempt, Operation
@@ -106,6 +106,8 @@ class Attempts(Generic[R]):
         vote: Vote = "void"
         try:
             self._keep_deadline()
+            if permit is not None and not isinstance(permit, Closed):
+                guard.refresh(self._connection)  # a probe
             result = self._body(attempt)
             vote = "success" if guard.contacted else "void"
         except BaseException as failure:

@@ -55,6 +55,11 @@ class ConnectionGuard:
         self.committed = self.committed or committed
         self.phase = "statement"
 
+    def refresh(self, connection: BaseDatabaseWrapper) -> None:
+        """Before a probe: discard a connection that died in the outage, which says nothing of the database now."""
+        if connection.connection is not None and not connection.is_usable():
+            self.discard(connection)
+
     def discard(self, connection: BaseDatabaseWrapper) -> None:
         """Close a connection that is of no use any more, so that the next statement opens another."""
         with suppress(Error):  # some drivers refuse to close what is closed already
