@@ -5,6 +5,7 @@ What can't be used here is said by a skip, and with ``REPO_REQUIRE_SERVICES=1`` 
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -205,4 +206,5 @@ def guarded(request: pytest.FixtureRequest, databases: Databases, settings: Any)
     guarded.forget()
     guarded.proxy.heal()
     guarded.server.heal()
+    gc.collect()  # psycopg leaves the socket of a connect that timed out to whoever holds the exception
     wait_until(lambda: not guarded.sessions(), 30, "all sessions are over")

@@ -40,8 +40,8 @@ class Kind(NamedTuple):
     model: type[Any]
     field: str
 
-    def add(self, write: str, using: str = ALIAS) -> Any:
-        return self.model.objects.add(self.model(**{self.field: write}), using=using)
+    def add(self, write: str, **options: Any) -> Any:
+        return self.model.objects.add(self.model(**{self.field: write}), using=ALIAS, **options)
 
 
 STATEMENT = Kind(Category, "name")  # one INSERT in autocommit mode
@@ -95,6 +95,8 @@ class GuardedDatabase:
         del connections[ALIAS]
         settings: Any = connections.settings[ALIAS]
         settings["OPTIONS"] = {**settings["OPTIONS"], **options}
+        if "pool" in options:
+            settings["CONN_MAX_AGE"] = 0  # Django insists
         if direct:
             settings["PORT"] = str(self.server.port)
 
@@ -141,7 +143,7 @@ class GuardedDatabase:
         return [session for (session,) in listed]
 
     def wait_for_waiting(self, n: int = 1) -> list[int]:
-        wait_until(lambda: len(self.waiting()) >= n, PATIENCE, f"{n} sessions wait for a lock")
+        wait_until(lambda: len(self.waiting()) >= n, PATIENCE / 2, f"{n} sessions wait for a lock")
         return self.waiting()
 
     @contextmanager
