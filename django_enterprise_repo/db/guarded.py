@@ -28,7 +28,7 @@ from ..resilience.classification import Verdict, classify
 from ..resilience.guards import ConnectionGuard, is_in_transaction, recorded_verdict
 from ..resilience.statements import may_commit, statement_kind
 from ..resilience.translation import translate
-from . import hooks
+from . import forking, hooks
 from .connecting import connect_within
 from .cursors import guarded
 from .observing import observed
@@ -72,6 +72,7 @@ class GuardedDatabaseMixin:
     autocommit: bool
     in_atomic_block: bool
     closed_in_transaction: bool
+    needs_rollback: bool
     settings_dict: dict[str, Any]
     Database: Any
     close: Callable[[], None]
@@ -82,6 +83,7 @@ class GuardedDatabaseMixin:
         self.repository_guard = EngineGuard()
         #: The end of the present transaction was told already: what follows it is cleaning up.
         self._end_is_told = False
+        forking.after_fork(self)
 
     # Statements.
 
@@ -211,6 +213,17 @@ class GuardedDatabaseMixin:
         """Close a connection that is of no use any more, so that the next statement opens another."""
         with suppress(Error):  # some drivers refuse to close what is closed already
             self.close()
+
+    def disown(self) -> None:
+        """Begin without a connection in a forked child. A transaction that was open is the parent's to end."""
+        if self.connection is None:
+            return
+        with suppress(self.Database.Error):  # one that is closed already has no socket
+            forking.detach_socket(self.connection.fileno())
+        self.connection = None
+        self.repository_guard = EngineGuard()
+        if self.in_atomic_block:
+            self.closed_in_transaction = self.needs_rollback = True
 
     def _close(self) -> None:
         if self.repository_guard.watch is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
 from django.db import Error
 from django.db.backends.postgresql import base
@@ -26,6 +26,8 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
     _drained: dict[str, float] = {}
     #: How often each pool has failed to connect, and when that number last grew.
     _connect_errors: dict[str, tuple[int, float]] = {}
+    #: Pools that a forked child was born with and does not use.
+    _pools_of_parents: list[Any] = []
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         connection = super().get_new_connection(conn_params)
@@ -61,6 +63,12 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
             self._connect_errors[self.alias] = errors, time.monotonic()
         _, latest = self._connect_errors.get(self.alias, (0, float("-inf")))
         return time.monotonic() - latest < _RECENTLY
+
+    def disown(self) -> None:
+        super().disown()
+        # The threads that serve it are the parent's; it is kept from ending, which would wait for them.
+        if (pool := cast("Any", self)._connection_pools.pop(self.alias, None)) is not None:
+            self._pools_of_parents.append(pool)
 
     def _is_in_transaction(self) -> bool:
         return super()._is_in_transaction() or (
