@@ -7,7 +7,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.ready-$(shell cat pyproject.toml tools/bootstrap.sh | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench format django-suite clean clean-venv
+.PHONY: help demo test check lint types layers docs bench format faults storm django-suite clean clean-venv
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,12 @@ docs: $(STAMP)
 
 bench: $(STAMP) ## Measure against what one would write by hand
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+faults: $(STAMP) ## Break databases in 34 ways and report what the guard makes of each
+	@$(BIN)/python -m tests.faults.report $(FAULTS_ARGS)
+
+storm: $(STAMP) ## Random faults against 16 threads of 4 processes for ten minutes, then count what is there
+	@$(BIN)/python -m tests.faults.storm $(STORM_ARGS)
 
 django-suite: $(STAMP) ## Run Django's own tests with Repository as every model's manager
 	@$(BIN)/python -m tools.django_suite
