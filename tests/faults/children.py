@@ -26,6 +26,11 @@ def pipe() -> Any:
     return _SPAWNED.Pipe()
 
 
+def event() -> Any:
+    """Something that children can wait for."""
+    return _SPAWNED.Event()
+
+
 def _run(main: str, settings: dict[str, Any], arguments: tuple[Any, ...], policies: dict[str, Any]) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     import django

@@ -73,8 +73,10 @@ def _fate_told() -> Iterator[None]:
         raise (_NotApplied if error.fate == "not_applied" else _Unknown)(error) from error
 
 
-def in_threads(count: int, work: Callable[[int], object]) -> None:
+def in_threads(count: int, work: Callable[[int], object], *, within: float | None = 120.0) -> None:
     """Run ``work(number)`` in so many threads that begin together, each with connections of its own.
+
+    ``within`` is how many seconds each may take.
 
     Raises:
         ExceptionGroup: what they raised.
@@ -95,7 +97,7 @@ def in_threads(count: int, work: Callable[[int], object]) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(within)
     assert not any(thread.is_alive() for thread in threads), "A thread is stuck."
     if errors:
         raise ExceptionGroup("Threads failed.", errors)
