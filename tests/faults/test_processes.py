@@ -22,7 +22,7 @@ from django_enterprise_repo.resilience.breakers import breaker
 from django_enterprise_repo.resilience.budget import budget
 from tests.faults import children, django_env
 from tests.faults.conftest import need
-from tests.faults.setups import guarded, postgres
+from tests.faults.setups import ENGINES, guarded, postgres
 from tests.faults.processes import wait_until
 from tests.testapp.models import Plain
 
@@ -41,9 +41,20 @@ def settings(cluster, database):
     return settings
 
 
+@pytest.fixture
+def mariadb_settings(mariadb, mariadb_database):
+    """The same in MariaDB."""
+    settings = django_env.mariadb(mariadb_database, mariadb.port, engine=f"{ENGINES}.mysql")
+    with guarded(settings) as alias:
+        django_env.create_tables(alias, Plain)
+        Plain.objects.add(Plain(name="there"), using=alias)
+    return settings
+
+
 def backend_of(alias):
     with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
+        is_postgres = connections[alias].vendor == "postgresql"
+        cursor.execute("SELECT pg_backend_pid()" if is_postgres else "SELECT connection_id()")
         return cursor.fetchone()[0]
 
 
@@ -148,11 +159,7 @@ def that_forks(alias, pipe, uses_pool):
     pipe.send((status, names, backend, backend_of(alias), circuit_of_parent.current_state))
 
 
-@pytest.mark.scenario(28, databases=("postgresql",))
-@pytest.mark.parametrize("uses_pool", [False, True], ids=["connection", "pool"])
-def test_a_forked_child_works_with_connections_and_locks_of_its_own(settings, uses_pool):
-    if uses_pool:
-        settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 1, "timeout": 10}
+def fork_and_compare(settings, *, uses_pool=False):
     here, there = children.pipe()
     policy = BreakerPolicy(permits=1, probe_timeout=600.0)
     process = children.spawn(f"{__name__}.that_forks", settings, there, uses_pool, breaker=policy)
@@ -166,6 +173,19 @@ def test_a_forked_child_works_with_connections_and_locks_of_its_own(settings, us
     assert status == 0
     assert (names, state) == (["child", "there"], "closed")
     assert before == after  # and the child's end has not ended it
+
+
+@pytest.mark.scenario(28, databases=("postgresql",))
+@pytest.mark.parametrize("uses_pool", [False, True], ids=["connection", "pool"])
+def test_a_forked_child_works_with_connections_and_locks_of_its_own(settings, uses_pool):
+    if uses_pool:
+        settings["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 1, "timeout": 10}
+    fork_and_compare(settings, uses_pool=uses_pool)
+
+
+@pytest.mark.scenario(28, databases=("mariadb",))
+def test_a_forked_child_of_a_client_of_mariadb_does_so_too(mariadb_settings):
+    fork_and_compare(mariadb_settings)
 
 
 @pytest.fixture
