@@ -238,11 +238,11 @@ class FaultProxy:
             self._errors.append(error)
 
     async def _end(self, links: list[_Link]) -> None:
-        tasks = [self._links[link] for link in links]
-        for link, task in zip(links, tasks, strict=True):
+        tasks = {link: self._links[link] for link in links if link in self._links}  # the others have ended by now
+        for link, task in tasks.items():
             link.resets = True
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
 
     async def _serve(self, link: _Link) -> None:
         try:
