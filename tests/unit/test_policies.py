@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from django_enterprise_repo import FilterField, FilterPolicy, RetentionPolicy, SoftDeletePolicy
+from django_enterprise_repo import FilterField, FilterPolicy, RetentionPolicy, RetryPolicy, SoftDeletePolicy
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,19 @@ from django_enterprise_repo import FilterField, FilterPolicy, RetentionPolicy, S
         lambda: RetentionPolicy(keep_versions=True),
         lambda: RetentionPolicy(keep_baseline=1),
         lambda: RetentionPolicy(keep_deleted=None),
+        lambda: RetryPolicy(attempts=0),
+        lambda: RetryPolicy(attempts=True),
+        lambda: RetryPolicy(attempts=2.0),
+        lambda: RetryPolicy(deadline=0),
+        lambda: RetryPolicy(deadline=float("inf")),
+        lambda: RetryPolicy(deadline=float("nan")),
+        lambda: RetryPolicy(deadline="1"),
+        lambda: RetryPolicy(deadline=True),
+        lambda: RetryPolicy(wait=0),
+        lambda: RetryPolicy(wait=None),
+        lambda: RetryPolicy(max_wait=-1),
+        lambda: RetryPolicy(wait=2.0, max_wait=1.0),
+        lambda: RetryPolicy(wait=0.5, deadline=0.5),
     ],
 )
 def test_nonsense_is_refused(make):
@@ -45,6 +58,15 @@ def test_a_retention_policy_keeps_everything_unless_it_says_how_long():
     assert RetentionPolicy().history is None
     with pytest.raises(TypeError):
         RetentionPolicy(timedelta(days=1))
+
+
+def test_a_retry_policy_has_limits_that_fit_together():
+    assert RetryPolicy().attempts == 3
+    assert RetryPolicy().deadline is None
+    assert RetryPolicy(wait=1.0, max_wait=1.0, deadline=1.5).wait == 1.0
+    assert RetryPolicy(attempts=1) == pickle.loads(pickle.dumps(RetryPolicy(attempts=1)))
+    with pytest.raises(TypeError):
+        RetryPolicy(3)
 
 
 def test_policies_are_values():
