@@ -12,8 +12,8 @@ from typing import Any
 from django.db import connections
 
 from django_enterprise_repo.exceptions import RepositoryDatabaseError
-from tests.faults.setups import in_threads, write
 from tests.faults.history import History
+from tests.faults.setups import in_threads, write
 from tests.testapp.models import Bare, Plain
 
 _REMEMBERED = 50  # acknowledged writes that a thread goes on looking for

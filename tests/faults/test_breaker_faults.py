@@ -12,8 +12,8 @@ from django_enterprise_repo.exceptions import CircuitOpenError, RepositoryUnavai
 from django_enterprise_repo.policies import BreakerPolicy, RetryPolicy
 from django_enterprise_repo.resilience.breakers import breaker
 from tests.faults import django_env
-from tests.faults.setups import guarded, in_threads, postgres, write
 from tests.faults.processes import wait_until
+from tests.faults.setups import guarded, in_threads, postgres, write
 from tests.testapp.models import Plain, Tag
 
 pytestmark = pytest.mark.usefixtures("databases")

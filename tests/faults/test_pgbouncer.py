@@ -13,8 +13,8 @@ from django_enterprise_repo.resilience.breakers import breaker
 from django_enterprise_repo.testing.operations import capture_operations
 from tests.faults import django_env
 from tests.faults.clusters import APPLICATION_USER
-from tests.faults.setups import guarded, in_threads, postgres, write
 from tests.faults.processes import wait_until
+from tests.faults.setups import guarded, in_threads, postgres, write
 from tests.testapp.models import Plain
 
 pytestmark = [pytest.mark.usefixtures("databases"), pytest.mark.scenario(32, databases=("postgresql",))]

@@ -15,9 +15,9 @@ from django_enterprise_repo.testing.operations import capture_operations
 from tests.faults import django_env
 from tests.faults.clusters import APPLICATION_USER, PostgresCluster
 from tests.faults.conftest import need_postgres
-from tests.faults.setups import guarded, in_threads, postgres, write
 from tests.faults.history import connections_return
 from tests.faults.processes import wait_until
+from tests.faults.setups import guarded, in_threads, postgres, write
 from tests.testapp.models import Plain
 
 pytestmark = pytest.mark.usefixtures("databases")

@@ -13,8 +13,8 @@ from django_enterprise_repo.policies import BreakerPolicy, RetryPolicy
 from django_enterprise_repo.resilience.breakers import breaker
 from django_enterprise_repo.testing.operations import capture_operations
 from tests.faults import django_env
-from tests.faults.setups import ENGINES, guarded, in_threads, write
 from tests.faults.processes import wait_until
+from tests.faults.setups import ENGINES, guarded, in_threads, write
 from tests.testapp.models import Plain
 
 pytestmark = [pytest.mark.usefixtures("databases"), pytest.mark.scenario(33, databases=("sqlite",))]
