@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Lower
 from simple_history.models import HistoricalRecords
 
 from django_enterprise_repo import (
@@ -22,6 +21,8 @@ from django_enterprise_repo import (
     SoftDeletePolicy,
     VersionedModel,
 )
+
+from .bookings import Booking as Booking
 
 current_tenant: ContextVar[str | None] = ContextVar("current_tenant", default=None)
 
@@ -373,24 +374,6 @@ class Signed(RepositoryModel):
     @property
     def _history_user(self) -> Any:
         return self.signed_by
-
-
-class Booking(RepositoryModel):
-    """Every kind of constraint, over columns that are not called like their fields."""
-
-    code = models.CharField(max_length=8, unique=True, db_column="kode")
-    room = models.CharField(max_length=8, db_column="raum")
-    seats = models.IntegerField(default=1)
-    rank = models.PositiveIntegerField(default=0)
-    tag = models.ForeignKey(Tag, models.CASCADE, null=True, db_column="etikett", related_name="bookings")
-
-    class Meta:
-        unique_together = [("room", "rank")]
-        constraints = [
-            models.CheckConstraint(condition=models.Q(seats__lte=models.F("rank") + 9), name="booking_seats_fit"),
-            models.UniqueConstraint(Lower("room"), "seats", name="booking_room_any_case"),
-            models.UniqueConstraint(fields=["seats", "tag"], name="booking_one_tag"),
-        ]
 
 
 if hasattr(models, "DB_CASCADE"):  # Django 6.1
