@@ -35,28 +35,27 @@ def test_eight_writers_take_turns(settings, history):
     held = threading.Event()
 
     def work(number):
+        if number == 0:
+            hold_the_lock()
+            return
         held.wait(30)
         for _ in range(10):
             write(history, alias)
 
     def hold_the_lock():
-        """Until somebody has had to try again."""
+        """Until everybody has been refused, and some again."""
         with closing(sqlite3.connect(settings["NAME"], isolation_level=None)) as connection:
             connection.execute("BEGIN EXCLUSIVE")
+            before = breaker(alias).snapshot().window.calls
             held.set()
-            released.wait(30)
+            wait_until(lambda: breaker(alias).snapshot().window.calls > before + 10, 30, "writers are refused")
             connection.execute("ROLLBACK")
 
-    released = threading.Event()
     policy = RetryPolicy(attempts=30, deadline=30.0, max_wait=0.2)
     with guarded(settings, breaker=BreakerPolicy(fail_max=1), retry=policy) as alias:
         django_env.create_tables(alias, Plain)
-        holder = threading.Thread(target=hold_the_lock)
-        holder.start()
-        threading.Timer(0.3, released.set).start()
         with capture_operations() as operations:
-            in_threads(8, work)
-        holder.join()
+            in_threads(9, work)
 
         verdict = history.check(names(settings))
         assert verdict.holds
