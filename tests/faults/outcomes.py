@@ -27,10 +27,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         _tests[item.nodeid] = {
-            "scenarios": [[mark.args[0], list(mark.kwargs["databases"])] for mark in item.iter_markers("scenario")],
+            "scenarios": [[mark.args[0], _databases(item, mark)] for mark in item.iter_markers("scenario")],
             "outcome": None,
             "seconds": 0.0,
         }
+
+
+def _databases(item: pytest.Item, mark: pytest.Mark) -> list[str]:
+    """Those the mark names, or the one of them that this item has as its parameter."""
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return [parameters["guarded"]] if "guarded" in parameters else list(mark.kwargs.get("databases", ["postgres"]))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

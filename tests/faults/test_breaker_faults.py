@@ -41,7 +41,7 @@ def hanging(cluster, alias):
     return sum(backend.wait_event_type == "Lock" for backend in cluster.backends(alias))
 
 
-@pytest.mark.scenario(30, databases=("postgresql",))
+@pytest.mark.scenario(30, databases=("postgres",))
 @pytest.mark.parametrize("permits", [1, 3])
 def test_of_fifty_threads_only_the_permitted_probes_reach_the_database(cluster, settings, locked, permits):
     found, rejected = [], []
@@ -67,7 +67,7 @@ def test_of_fifty_threads_only_the_permitted_probes_reach_the_database(cluster, 
         assert breaker(alias).is_closed
 
 
-@pytest.mark.scenario(30, databases=("postgresql",))
+@pytest.mark.scenario(30, databases=("postgres",))
 def test_a_probe_that_hangs_loses_its_permit_to_the_next_and_then_its_vote(cluster, settings, locked):
     policy = BreakerPolicy(permits=1, success_threshold=2, probe_timeout=0.5)
     with guarded(settings, breaker=policy, retry=ONCE) as alias:
@@ -98,7 +98,7 @@ def test_a_probe_that_hangs_loses_its_permit_to_the_next_and_then_its_vote(clust
         assert breaker(alias).is_closed
 
 
-@pytest.mark.scenario(31, databases=("postgresql",))
+@pytest.mark.scenario(31, databases=("postgres",))
 def test_a_database_that_comes_and_goes_is_tried_ever_more_rarely(cluster, settings, proxy, history, caplog):
     policy = BreakerPolicy(fail_max=2, reset_timeout=0.1, max_reset_timeout=1.6, jitter=0.0, window=300.0)
     wrong: list[object] = []

@@ -32,7 +32,7 @@ def names(server, settings):
     return [name for (name,) in server.execute("SELECT name FROM testapp_plain", database=settings["NAME"])]
 
 
-@pytest.mark.scenario(24, databases=("postgresql",))
+@pytest.mark.scenario(24, databases=("postgres",))
 def test_a_synchronous_standby_takes_over_with_every_acknowledged_write(pair, history):
     primary, standby, settings = pair
     primary.set("synchronous_standby_names", standby.name)
@@ -64,7 +64,7 @@ def test_a_synchronous_standby_takes_over_with_every_acknowledged_write(pair, hi
     assert verdict.ok > 70
 
 
-@pytest.mark.scenario(24, databases=("postgresql",))
+@pytest.mark.scenario(24, databases=("postgres",))
 def test_an_asynchronous_standby_may_lack_what_was_acknowledged_and_nothing_else_is_wrong(pair, history):
     primary, standby, settings = pair
     with guarded(settings, breaker=QUICK) as alias:
@@ -84,7 +84,7 @@ def test_an_asynchronous_standby_may_lack_what_was_acknowledged_and_nothing_else
     assert not (verdict.doubled or verdict.revived or verdict.foreign)
 
 
-@pytest.mark.scenario(24, databases=("postgresql",))
+@pytest.mark.scenario(24, databases=("postgres",))
 def test_a_connection_to_the_demoted_primary_is_dropped_and_the_write_goes_to_the_new_one(pair, history):
     primary, standby, settings = pair
     with guarded(settings) as alias:
@@ -102,7 +102,7 @@ def test_a_connection_to_the_demoted_primary_is_dropped_and_the_write_goes_to_th
     assert history.check(names(standby, settings)).holds
 
 
-@pytest.mark.scenario(25, databases=("postgresql",))
+@pytest.mark.scenario(25, databases=("postgres",))
 def test_a_primary_that_turns_read_only_refuses_writes_after_every_attempt_and_answers_reads(
     cluster, database, history
 ):

@@ -17,7 +17,7 @@ from tests.faults.processes import wait_until
 from tests.faults.setups import guarded, in_threads, postgres, write
 from tests.testapp.models import Plain
 
-pytestmark = [pytest.mark.usefixtures("databases"), pytest.mark.scenario(32, databases=("postgresql",))]
+pytestmark = [pytest.mark.usefixtures("databases"), pytest.mark.scenario(32, databases=("postgres",))]
 
 
 def test_a_restart_of_the_pooler_costs_a_read_one_retry(pgbouncer, database):

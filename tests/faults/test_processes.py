@@ -65,7 +65,7 @@ def answer_of(pipe, process):
     return pipe.recv()
 
 
-@pytest.mark.scenario(27, databases=("postgresql",))
+@pytest.mark.scenario(27, databases=("postgres",))
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_jump_of_the_wall_clock_leaves_the_open_period_as_it_was(settings, monkeypatch, hours):
     jump = timedelta(hours=hours)
@@ -102,7 +102,7 @@ def with_a_clock_that_jumps(alias, pipe, clock):
     pipe.send((before, after, jumped, Plain.objects.list(using=alias, deadline=30.0)[0].name))
 
 
-@pytest.mark.scenario(27, databases=("postgresql",))
+@pytest.mark.scenario(27, databases=("postgres",))
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_whole_process_whose_clock_jumps_waits_as_long_as_before(settings, tmp_path, monkeypatch, hours):
     need(None if FAKETIME else "libfaketime is not installed (apt-get install faketime)")
@@ -175,7 +175,7 @@ def fork_and_compare(settings, *, uses_pool=False):
     assert before == after  # and the child's end has not ended it
 
 
-@pytest.mark.scenario(28, databases=("postgresql",))
+@pytest.mark.scenario(28, databases=("postgres",))
 @pytest.mark.parametrize("uses_pool", [False, True], ids=["connection", "pool"])
 def test_a_forked_child_works_with_connections_and_locks_of_its_own(settings, uses_pool):
     if uses_pool:
@@ -200,7 +200,7 @@ def waits(cluster, alias):
     return any(backend.wait_event_type == "Lock" for backend in cluster.backends(alias))
 
 
-@pytest.mark.scenario(29, databases=("postgresql",))
+@pytest.mark.scenario(29, databases=("postgres",))
 @pytest.mark.parametrize("verb", ["aget", "alist"])
 def test_a_cancelled_task_gives_its_permit_back_and_has_no_vote_against_the_database(settings, cluster, locked, verb):
     async def call(alias):
@@ -249,7 +249,7 @@ def that_is_interrupted(alias, pipe):
     pipe.send((count, breaker(alias).current_state))
 
 
-@pytest.mark.scenario(29, databases=("postgresql",))
+@pytest.mark.scenario(29, databases=("postgres",))
 def test_the_keyboard_interrupts_a_read_and_leaves_a_process_that_goes_on(settings, cluster, locked):
     here, there = children.pipe()
     policy = BreakerPolicy(fail_max=1, permits=1, probe_timeout=600.0)

@@ -36,7 +36,7 @@ def narrow():
         yield postgres(name, cluster.port), cluster
 
 
-@pytest.mark.scenario(18, databases=("postgresql",))
+@pytest.mark.scenario(18, databases=("postgres",))
 def test_thirty_threads_share_seven_connections_and_every_write_is_told_rightly(narrow, history):
     settings, cluster = narrow
     patient = RetryPolicy(attempts=60, wait=0.05, max_wait=0.5)
@@ -61,7 +61,7 @@ def test_thirty_threads_share_seven_connections_and_every_write_is_told_rightly(
     assert sum(operation.attempts - 1 for operation in operations) < 30 + 20 + 60
 
 
-@pytest.mark.scenario(18, databases=("postgresql",))
+@pytest.mark.scenario(18, databases=("postgres",))
 def test_who_has_a_connection_keeps_working_while_others_are_refused(narrow):
     settings, cluster = narrow
     once = RetryPolicy(attempts=1)
@@ -93,7 +93,7 @@ def test_who_has_a_connection_keeps_working_while_others_are_refused(narrow):
         assert breaker(alias).current_state == "closed"
 
 
-@pytest.mark.scenario(19, databases=("postgresql",))
+@pytest.mark.scenario(19, databases=("postgres",))
 def test_an_exhausted_pool_is_our_own_business_and_not_the_databases(cluster, database):
     settings = postgres(database, cluster.port, pool={"min_size": 1, "max_size": 2, "timeout": 0.2})
     busy, release = threading.Barrier(3), threading.Event()
@@ -127,7 +127,7 @@ def test_an_exhausted_pool_is_our_own_business_and_not_the_databases(cluster, da
         assert Plain.objects.using(alias).count() == 0
 
 
-@pytest.mark.scenario(23, databases=("postgresql",))
+@pytest.mark.scenario(23, databases=("postgres",))
 def test_a_full_disk_refuses_writes_and_nothing_else(small_disk_cluster, history):
     cluster = small_disk_cluster
     with cluster.database() as name, guarded(postgres(name, cluster.port), breaker=BreakerPolicy(fail_max=1)) as alias:
@@ -169,7 +169,7 @@ def leaver(cluster, database):
     cluster.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
-@pytest.mark.scenario(34, databases=("postgresql",))
+@pytest.mark.scenario(34, databases=("postgres",))
 @pytest.mark.parametrize(
     ("change", "code"),
     [("ALTER ROLE leaver PASSWORD 'new'", "28P01"), ("ALTER ROLE leaver NOLOGIN", "28000")],
@@ -189,7 +189,7 @@ def test_who_is_not_let_in_any_more_is_told_so_once(cluster, database, leaver, c
         assert breaker(alias).fail_counter == 1
 
 
-@pytest.mark.scenario(34, databases=("postgresql",))
+@pytest.mark.scenario(34, databases=("postgres",))
 def test_a_database_that_was_dropped_is_told_so_once(cluster, database):
     with guarded(postgres(database, cluster.port)) as alias:
         django_env.create_tables(alias, Plain)

@@ -31,18 +31,18 @@ def test_the_table_is_numbered_without_gaps_and_says_why_a_row_has_no_database()
 def test_a_report_tells_failed_skipped_and_missing_rows_from_good_ones():
     scenarios = [Scenario(1, "one", ""), Scenario(2, "two", ""), Scenario(3, "three", "", (), "something")]
     tests = {
-        "good": {"scenarios": [[1, ["postgresql"]]], "outcome": "passed", "seconds": 1.0},
-        "bad": {"scenarios": [[1, ["postgresql", "mariadb"]]], "outcome": "failed", "seconds": 2.0},
+        "good": {"scenarios": [[1, ["postgres"]]], "outcome": "passed", "seconds": 1.0},
+        "bad": {"scenarios": [[1, ["postgres", "mariadb"]]], "outcome": "failed", "seconds": 2.0},
         "absent": {"scenarios": [[1, ["sqlite"]]], "outcome": "skipped", "seconds": 0.0},
     }
 
     report = list(rows(tests, scenarios))
 
     assert report == [
-        Row(1, "one", "postgresql", "failed", 2, 3.0),
+        Row(1, "one", "postgres", "failed", 2, 3.0),
         Row(1, "one", "mariadb", "failed", 1, 2.0),
         Row(1, "one", "sqlite", "skipped", 1, 0.0),
-        Row(2, "two", "postgresql", "missing", 0, 0.0),
+        Row(2, "two", "postgres", "missing", 0, 0.0),
         Row(3, "three", "–", "waits", 0, 0.0),
     ]
-    assert "| 2 | two | postgresql | missing | 0 | 0.0 |" in markdown(report)
+    assert "| 2 | two | postgres | missing | 0 | 0.0 |" in markdown(report)
