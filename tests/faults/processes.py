@@ -52,8 +52,10 @@ def wait_until(condition: Callable[[], bool], within: float, what: str) -> None:
 
 def children(pid: int) -> list[int]:
     """The processes that ``pid`` started and that are still there, with theirs."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children")
-    direct = [int(child) for child in listed.read_text().split()] if listed.exists() else []
+    try:
+        direct = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # it ended, maybe after its parent named it
+        return []
     return [*direct, *(below for child in direct for below in children(child))]
 
 
