@@ -9,6 +9,7 @@ from django.db import models
 
 from django_enterprise_repo import (
     AuditTrail,
+    BreakerPolicy,
     DeletionResult,
     FilterField,
     FilterPolicy,
@@ -16,15 +17,20 @@ from django_enterprise_repo import (
     PaginationRequest,
     Repository,
     RetentionPolicy,
+    RetryPolicy,
     SoftDeleteModel,
     VersionedModel,
+    deadline,
     operation_context,
+    verify_commit,
 )
-from django_enterprise_repo.exceptions import InvalidFilter, StaleObjectError
+from django_enterprise_repo.exceptions import CommitOutcomeUnknown, DuplicateKeyError, InvalidFilter, StaleObjectError
 
 
 class ProductRepository(Repository["Product"]):
     filters = FilterPolicy(fields=("name", "price", FilterField("color", path="metadata__color", type=str)))
+    retry = RetryPolicy(attempts=5, deadline=2.0)
+    breaker = BreakerPolicy(fail_max=3)
 
 
 class Product(SoftDeleteModel, VersionedModel):
@@ -104,8 +110,21 @@ async def asynchronous(product: Product, request: PaginationRequest) -> None:
 
 def decorated() -> None:
     assert_type(nightly(5), str)
+    assert_type(transfer(5, reason="x"), str)
+    assert_type(repository.atomic(deadline=2.0, verify_commit=True).run(nightly, 5), str)
 
 
-def errors(problem: InvalidFilter, stale: StaleObjectError) -> None:
+@repository.atomic(retries=3)
+def transfer(number: int, *, reason: str) -> str:
+    return f"{number} {reason}"
+
+
+def errors(
+    problem: InvalidFilter, stale: StaleObjectError, taken: DuplicateKeyError, unknown: CommitOutcomeUnknown
+) -> None:
+    assert_type(taken.fields, tuple[str, ...])
+    assert_type(taken.constraint, str | None)
+    with deadline(0.5):
+        print(verify_commit(unknown) == "committed")
     assert_type(problem.problems[0].path, tuple[str | int, ...])
     assert_type(stale.expected, int | None)

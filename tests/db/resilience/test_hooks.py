@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection, connections, transaction
 
 from django_enterprise_repo.db import hooks
 from django_enterprise_repo.resilience.guards import guard_of
+from tests.faults.django_env import databases
 from tests.testapp.models import Item, Plain
 
 pytestmark = [
@@ -177,3 +179,39 @@ def test_nobody_pays_while_nobody_listens(django_assert_num_queries):
     assert guard_of(connection).sees_everything
     with django_assert_num_queries(1):
         list(Plain.objects.all())
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_connection_of_a_pool_tells_in_the_name_of_who_has_it():
+    if connection.vendor != "postgresql":
+        pytest.skip("only PostgreSQL has pools")
+    pooled = {**connections["other"].settings_dict, "CONN_MAX_AGE": 0, "TEST": {}}
+    pooled["OPTIONS"] = {**pooled["OPTIONS"], "pool": {"min_size": 1, "max_size": 1}}
+    told = []
+
+    class Listener(Recorder):
+        def statement(self, connection, sql, kind):
+            told.append((connection, kind))
+
+    def write():
+        Plain.objects.using("other").create(name="a")
+        made_by.append(connections["other"])
+        sockets.append(connections["other"].connection.fileno())
+        connections["other"].close()  # back into the pool
+
+    made_by, sockets, listener = [], [], Listener()
+    with databases({"other": pooled}):
+        connections["other"].ensure_connection()
+        connections["other"].close()
+        hooks.listen(listener)
+        try:
+            thread = threading.Thread(target=write)
+            thread.start()
+            thread.join(10)
+            write()
+        finally:
+            hooks.ignore(listener)
+        assert len(set(sockets)) == 1
+        assert [kind for _, kind in told] == ["write", "write"]
+        assert [wrapper for wrapper, _ in told] == made_by
+        assert listener.heard.count("committed") == 2
