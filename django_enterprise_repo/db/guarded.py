@@ -246,6 +246,11 @@ class GuardedDatabaseMixin:
         before, guard.phase = guard.phase, guard.phase if autocommit else "begin"
         try:
             super().set_autocommit(autocommit, *args, **kwargs)  # type: ignore[misc]
+        except Error as error:
+            verdict = recorded_verdict(error)
+            if verdict is not None and verdict.drop and not self.in_atomic_block:
+                self.discard()  # out of autocommit for good, it would pass for a transaction that nobody may touch
+            raise
         finally:
             guard.phase = before
 
