@@ -102,18 +102,20 @@ class Attempts(Generic[R]):
         writes = spec.effect == "write"
         before = guard.begin_attempt(writes=writes)
         progress = Progress(self._connection, guard) if writes and not guard.sees_everything else None
+        probes = permit is not None and not isinstance(permit, Closed)
         started = time.perf_counter()
         vote: Vote = "void"
         try:
             self._keep_deadline()
-            if permit is not None and not isinstance(permit, Closed):
-                guard.refresh(self._connection)  # a probe
+            if probes:
+                guard.refresh(self._connection)
             result = self._body(attempt)
             vote = "success" if guard.contacted else "void"
         except BaseException as failure:
             attempt.fail()
             verdict = judge(failure, self._operation, guard)
-            vote = verdict.vote
+            # A probe that was cut off has proved nothing, and the circuit must not close for it.
+            vote = "failure" if probes and verdict.kind == "deadline" else verdict.vote
             described = describe_failure(failure, verdict, self._operation)
             if verdict.drop and not is_in_transaction(self._connection):
                 guard.discard(self._connection)

@@ -24,6 +24,24 @@ _COMMIT = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_IMPLICIT = frozenset(
+    {
+        "ALTER",
+        "ANALYZE",
+        "CREATE",
+        "DROP",
+        "FLUSH",
+        "GRANT",
+        "INSTALL",
+        "LOCK",
+        "OPTIMIZE",
+        "RENAME",
+        "REPAIR",
+        "REVOKE",
+    }
+    | {"TRUNCATE", "UNINSTALL", "UNLOCK", "CALL"}  # a procedure may commit
+)
+
 _READS = frozenset(
     {"SELECT", "SHOW", "VALUES", "TABLE", "WITH", "EXPLAIN", "DESCRIBE", "DESC", "FETCH", "DECLARE", "CLOSE"}
 )
@@ -65,6 +83,13 @@ def may_commit(sql: Any) -> bool:
     When such a string fails, its error tells of the statement that failed and not of those before it.
     """
     return _COMMIT.search(sql if isinstance(sql, str) else _text_of(sql)) is not None
+
+
+def commits_implicitly(sql: Any) -> bool:
+    """Whether MySQL commits the open transaction before it executes ``sql`` (manual, "Statements That Cause an
+    Implicit Commit")."""
+    found = _FIRST_WORD.match(sql if isinstance(sql, str) else _text_of(sql))
+    return found is not None and found.group(1).upper() in _IMPLICIT
 
 
 def _is_several(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from django.db.backends.mysql import base
 
-from ....resilience.statements import statement_kind
+from ....resilience.statements import commits_implicitly, statement_kind
 from ...guarded import GuardedDatabaseMixin
 
 R = TypeVar("R")
@@ -24,6 +24,8 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
         super().connect()
 
     def send(self, sql: Any, execute: Callable[[], R], cursor: Any) -> R:
+        if commits_implicitly(sql):
+            self.repository_guard.committed = True  # also when it fails: the commit comes first
         answer = super().send(sql, execute, cursor)
         if not self.in_atomic_block:
             kind = statement_kind(sql)
