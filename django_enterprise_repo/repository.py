@@ -11,6 +11,7 @@ from django.db.models import Manager
 
 from . import scoping
 from .aio import AsyncVerbs
+from .operations import OperationCounts, counts
 from .policies import BreakerPolicy, FilterPolicy, Project, RetentionPolicy, RetryPolicy
 from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
 from .results import DeletionResult
@@ -101,6 +102,10 @@ class Repository(AsyncVerbs[T], Manager[T]):
         Conditions added here are the repository's own: they don't make ``delete_all()`` safe to call bare.
         """
         return queryset
+
+    def metrics(self) -> OperationCounts:
+        """What became of this model's operations in this process so far, on whichever manager and database."""
+        return counts.of(self.model)
 
     def rows(self) -> RepositoryQuerySet[T]:
         rows = self.get_queryset()

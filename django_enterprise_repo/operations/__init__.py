@@ -9,21 +9,32 @@ went wrong. Calls inside it join. What listens to operations (metrics, logs, tes
 from __future__ import annotations
 
 from .attempts import Attempts
+from .counts import OperationCounts, counts
 from .failures import fetch_failure
-from .operation import Attempt, Operation, OperationSpec, describe, operation_finished
+from .operation import Attempt, Operation, OperationSpec, describe, hear_of_beginnings, operation_finished
+from .outcomes import ERROR_KINDS, OPERATIONS, OUTAGES, Outcome, error_kind, outcome_of
 from .scope import active_operation, latest_operation, run
 from .unit_of_work import UnitOfWork
 
 __all__ = [
+    "ERROR_KINDS",
+    "OPERATIONS",
+    "OUTAGES",
     "Attempt",
     "Attempts",
     "Operation",
+    "OperationCounts",
     "OperationSpec",
+    "Outcome",
     "UnitOfWork",
     "active_operation",
+    "counts",
     "describe",
+    "error_kind",
     "fetch_failure",
+    "hear_of_beginnings",
     "latest_operation",
     "operation_finished",
+    "outcome_of",
     "run",
 ]

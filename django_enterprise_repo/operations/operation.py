@@ -19,7 +19,18 @@ from ..identifiers import uuid7
 from ..policies import Project, RetryPolicy
 
 #: Sent robustly after every outermost operation with ``operation``, an :class:`Operation`.
-operation_finished = Signal()
+operation_finished = Signal(use_caching=True)
+
+_begun: Callable[[Operation], None] | None = None
+
+
+def hear_of_beginnings(begun: Callable[[Operation], None] | None) -> None:
+    """Call ``begun``, which must not raise, with every operation that begins from now on; ``None`` for nobody.
+
+    For what counts operations in flight. No signal, which would cost more than everything else here.
+    """
+    global _begun
+    _begun = begun
 
 
 class OperationSpec(NamedTuple):
@@ -67,6 +78,8 @@ class Operation:
 
     def __init__(self, spec: OperationSpec, connection: BaseDatabaseWrapper, outer: Operation | None = None) -> None:
         self.spec = spec
+        if _begun is not None:
+            _begun(self)
         self.connection = connection
         #: The operation on another connection that this one runs inside, if any.
         self.outer = outer
