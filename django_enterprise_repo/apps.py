@@ -15,8 +15,10 @@ class EnterpriseRepoConfig(AppConfig):
         from .checks import register_checks
         from .declared import breaker_policy
         from .filtering import register_lookups
+        from .observability import listening
         from .resilience import breakers
 
         register_lookups()
         register_checks()
         breakers.configure(breaker_policy)
+        listening.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -52,12 +53,36 @@ def breaker_policy(alias: str) -> BreakerPolicy | None:
     return policy
 
 
+def metrics_wanted() -> bool:
+    """Whether Prometheus gets metrics: ``METRICS``, by ``"auto"`` where prometheus-client is installed."""
+    setting: bool | str = _setting("METRICS", "auto")
+    return _has_prometheus() if setting == "auto" else bool(setting)
+
+
+def metrics_model_limit() -> int:
+    """How many models have metrics of their own: ``METRICS_MODEL_LIMIT``, 100; the others are ``other`` together."""
+    limit: int = _setting("METRICS_MODEL_LIMIT", 100)
+    return limit
+
+
+def slow_operation() -> float | None:
+    """From how many seconds on an operation is logged as slow: ``SLOW_OPERATION``, 1.0; ``None`` for never."""
+    seconds: float | None = _setting("SLOW_OPERATION", 1.0)
+    return seconds
+
+
+def _has_prometheus() -> bool:
+    return find_spec("prometheus_client") is not None
+
+
 def _user_of(request: Any) -> Any:
     return getattr(request, "user", None)
 
 
 def _setting(name: str, default: Any) -> Any:
-    return getattr(settings, "ENTERPRISE_REPO", {}).get(name, default)
+    configured = getattr(settings, "ENTERPRISE_REPO", {})
+    # A check says what is wrong with anything else; until it runs, the project has to start.
+    return configured.get(name, default) if isinstance(configured, dict) else default
 
 
 def _header_name(value: Any) -> str | None:
@@ -80,6 +105,17 @@ def _positive_int(value: Any) -> str | None:
     return None if type(value) is int and value > 0 else "is not a positive int"
 
 
+def _metrics(value: Any) -> str | None:
+    if value is True:
+        return None if _has_prometheus() else "is True, but prometheus-client is not installed"
+    return None if value is False or value == "auto" else 'is none of True, False and "auto"'
+
+
+def _seconds(value: Any) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return None if value is None or (is_number and value >= 0) else "is neither a number of seconds nor None"
+
+
 def _retry(value: Any) -> str | None:
     return None if value is None or isinstance(value, RetryPolicy) else "is neither a RetryPolicy nor None"
 
@@ -96,6 +132,9 @@ KNOWN_SETTINGS: Mapping[str, Callable[[Any], str | None]] = {
     "BREAKER": _breaker,
     "CORRELATION_HEADER": _header_name,
     "GET_USER": _function,
+    "METRICS": _metrics,
+    "METRICS_MODEL_LIMIT": _positive_int,
     "PAGE_LIMIT": _positive_int,
     "RETRY": _retry,
+    "SLOW_OPERATION": _seconds,
 }

@@ -1,0 +1,262 @@
+"""The metrics for Prometheus, in the default registry of prometheus-client: the only module that imports it.
+
+Nothing is imported and nothing registered before the first operation begins or somebody asks for the metrics. Every
+label comes from a closed set, or is cut off at a limit: no value of a row, no message, no user.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from django.db.models import Model
+
+from ..operations import OPERATIONS, Operation, error_kind, outcome_of
+from ..resilience.breakers import existing_breakers
+
+#: Seconds. Below the client's own, which start at 5 ms: a read by primary key takes less than one.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10)
+STATES = ("closed", "half-open", "open")
+#: Most database aliases with metrics of their own; projects that make aliases up at run time have more.
+MOST_ALIASES = 100
+
+
+def begun(operation: Operation) -> None:
+    """Count an operation that begins."""
+    registered().begun(operation)
+
+
+def finished(operation: Operation) -> None:
+    """Count an operation that has finished."""
+    registered().finished(operation)
+
+
+def circuit_changed(alias: str, old: str, new: str, breaker: Any) -> None:
+    """Count a change of a circuit's state, and show the state it is in."""
+    registered().circuit_changed(alias, old, new, breaker)
+
+
+def cache_hit(model: type[Model]) -> None:
+    """Count a read that the cache has answered."""
+    registered().count_cache(model, hit=True)
+
+
+def cache_missed(model: type[Model]) -> None:
+    """Count a read that the cache could not answer."""
+    registered().count_cache(model, hit=False)
+
+
+def exposition(accept: str) -> tuple[bytes, str]:
+    """All metrics of the default registry, and the media type they are in.
+
+    OpenMetrics where ``accept``, the header of the request, names it, and Prometheus' text format otherwise. In the
+    client's multiprocess mode the metrics of all processes.
+    """
+    from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+    from prometheus_client.multiprocess import MultiProcessCollector
+    from prometheus_client.openmetrics import exposition as openmetrics
+
+    registered().show_breakers()
+    registry: Any = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        collect: Any = MultiProcessCollector
+        collect(registry)
+    # Not by the client's choose_encoder(), which raises for versions that are no numbers.
+    accepted = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
+    if "application/openmetrics-text" in accepted:
+        write: Any = openmetrics.generate_latest
+        return write(registry), openmetrics.CONTENT_TYPE_LATEST
+    write = generate_latest
+    return write(registry), "text/plain; version=0.0.4; charset=utf-8"
+
+
+class _Labels:
+    """Label values for what there may be more of than a time series database should hold: the first so many, and
+    ``"other"`` for all that come later."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._known: set[str] = set()
+
+    def of(self, value: str) -> str:
+        if value in self._known:
+            return value
+        if len(self._known) >= self.limit:
+            return "other"
+        self._known.add(value)
+        return value
+
+
+class _Series(NamedTuple):
+    """The children that a successful operation counts in. Looking them up by labels takes as long as counting."""
+
+    queries: Any
+    seconds: Any
+
+
+_models = _Labels(100)
+_aliases = _Labels(MOST_ALIASES)
+
+
+def limit_models(limit: int) -> None:
+    """How many models have labels of their own."""
+    _models.limit = limit
+
+
+class Metrics:
+    """The metrics, registered in ``registry``."""
+
+    def __init__(self, registry: Any) -> None:
+        from prometheus_client import Counter, Gauge, Histogram
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"repository_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            # The sum over the processes that live: so many are in this state, so many operations are running.
+            return Gauge(f"repository_{name}", text, labels, registry=registry, multiprocess_mode="livesum")
+
+        self._queries = counter("queries", "Operations finished.", "operation", "model", "alias", "outcome")
+        self._seconds = Histogram(
+            "repository_query_duration_seconds",
+            "How long operations took, retries and waits included.",
+            ("operation", "model"),
+            registry=registry,
+            buckets=BUCKETS,
+        )
+        self._errors = counter("errors", "Operations that ended in an error.", "operation", "model", "kind")
+        self._cache_hits = counter("cache_hits", "Reads that the cache answered.", "model")
+        self._cache_misses = counter("cache_misses", "Reads that the cache could not answer.", "model")
+        self._retries = counter("retries", "Attempts after a failed one, by its kind.", "alias", "reason")
+        self._unknown = counter("commit_unknown", "Commits of which nobody knows whether they took effect.", "alias")
+        self._in_flight = gauge("operations_in_flight", "Operations that are running.", "alias")
+        self._state = gauge("circuit_breaker_state", "1 for the state a circuit is in.", "breaker", "state")
+        self._transitions = counter(
+            "circuit_breaker_transitions", "Changes of a circuit's state.", "breaker", "from", "to"
+        )
+        self._rejections = counter("circuit_breaker_rejections", "Calls that an open circuit rejected.", "breaker")
+        self._rejected: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """In the multiprocess mode a child has files of its own, in which it has to show its breakers anew."""
+        self._lock = threading.RLock()
+        self._series: dict[tuple[str, type[Model], str], _Series] = {}
+        self._running: dict[str, Any] = {}
+
+    def begun(self, operation: Operation) -> None:
+        alias = operation.spec.alias
+        running = self._running.get(alias)
+        if running is None:
+            running = self._running[alias] = self._in_flight.labels(self._alias(alias))
+        running.inc()
+
+    def finished(self, operation: Operation) -> None:
+        spec = operation.spec
+        series = self._series.get((spec.name, spec.model, spec.alias)) or self._make_series(operation)
+        if operation.error is None:
+            series.queries.inc()
+        else:
+            self._failed(operation, error_kind(operation.error))
+        series.seconds.observe(operation.duration)
+        if operation.retried_for:
+            self._retried(operation)
+        running = self._running.get(spec.alias)
+        if running is not None:  # else it began before anybody counted
+            running.dec()
+
+    def _make_series(self, operation: Operation) -> _Series:
+        spec = operation.spec
+        name, model, alias = self._names(operation)
+        found = _Series(self._queries.labels(name, model, alias, "ok"), self._seconds.labels(name, model))
+        self._series[spec.name, spec.model, spec.alias] = found
+        self.show_breakers()
+        return found
+
+    def _failed(self, operation: Operation, kind: str) -> None:
+        name, model, alias = self._names(operation)
+        self._queries.labels(name, model, alias, outcome_of(kind)).inc()
+        self._errors.labels(name, model, kind).inc()
+        if kind == "commit_unknown":
+            self._unknown.labels(alias).inc()
+        elif kind == "circuit_open":
+            self.show_breakers()
+
+    def _retried(self, operation: Operation) -> None:
+        alias = self._alias(operation.spec.alias)
+        for reason in operation.retried_for:
+            self._retries.labels(alias, reason).inc()
+        if "circuit_open" in operation.retried_for:
+            self.show_breakers()
+
+    def circuit_changed(self, alias: str, old: str, new: str, breaker: Any) -> None:
+        self._transitions.labels(self._alias(alias), old, new).inc()
+        self._show(breaker)
+
+    def show_breakers(self) -> None:
+        """The state of every breaker, and how many calls it has rejected since this was last asked for."""
+        for breaker in existing_breakers().values():
+            self._show(breaker)
+
+    def _show(self, breaker: Any) -> None:
+        snapshot = breaker.snapshot()
+        name = self._alias(snapshot.alias)
+        with self._lock:
+            rejected = snapshot.rejected - self._rejected.get(breaker, 0)
+            self._rejected[breaker] = max(snapshot.rejected, self._rejected.get(breaker, 0))
+        self._rejections.labels(name).inc(max(rejected, 0))
+        if name == snapshot.alias:  # the breakers behind "other" are in no state that they share
+            for state in STATES:
+                self._state.labels(name, state).set(state == snapshot.state)
+
+    def count_cache(self, model: type[Model], *, hit: bool) -> None:
+        with self._lock:
+            label = _models.of(model._meta.label)
+        (self._cache_hits if hit else self._cache_misses).labels(label).inc()
+
+    def _names(self, operation: Operation) -> tuple[str, str, str]:
+        spec = operation.spec
+        name = spec.name if spec.name in OPERATIONS else "other"
+        with self._lock:
+            return name, _models.of(spec.model._meta.label), _aliases.of(spec.alias)
+
+    def _alias(self, alias: str) -> str:
+        with self._lock:
+            return _aliases.of(alias)
+
+
+_registering = threading.RLock()
+_made: Metrics | None = None
+
+
+def registered() -> Metrics:
+    """The metrics of this process, made and registered when first asked for.
+
+    Raises:
+        ImportError: prometheus-client is not installed.
+        ValueError: something else has registered metrics of these names.
+    """
+    return _made or _register()
+
+
+def _register() -> Metrics:
+    global _made
+    from prometheus_client import REGISTRY
+
+    with _registering:
+        if _made is None:
+            _made = Metrics(REGISTRY)
+        return _made
+
+
+def _after_fork() -> None:
+    global _registering
+    _registering = threading.RLock()
+    if _made is not None:
+        _made.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
