@@ -2,8 +2,8 @@
 
 Everything that starts at a repository runs through :func:`run`. The outermost call on a connection owns the
 operation: it asks the circuit breaker, tries again where that is safe, keeps the deadline and says in the end what
-went wrong. Calls inside it join. What listens to operations (metrics, logs, tests) connects to
-:data:`operation_finished` and carries no correctness.
+went wrong. Calls inside it join. What listens to operations carries no correctness: the package's own observer
+(metrics, logs), and whatever connects to :data:`operation_finished`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from .attempts import Attempts
 from .counts import OperationCounts, counts
 from .failures import fetch_failure
-from .operation import Attempt, Operation, OperationSpec, describe, hear_of_beginnings, operation_finished
+from .operation import Attempt, Observer, Operation, OperationSpec, describe, observe_with, operation_finished
 from .outcomes import ERROR_KINDS, OPERATIONS, OUTAGES, Outcome, error_kind, outcome_of
 from .scope import active_operation, latest_operation, run
 from .unit_of_work import UnitOfWork
@@ -22,6 +22,7 @@ __all__ = [
     "OUTAGES",
     "Attempt",
     "Attempts",
+    "Observer",
     "Operation",
     "OperationCounts",
     "OperationSpec",
@@ -32,8 +33,8 @@ __all__ = [
     "describe",
     "error_kind",
     "fetch_failure",
-    "hear_of_beginnings",
     "latest_operation",
+    "observe_with",
     "operation_finished",
     "outcome_of",
     "run",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from threading import get_ident
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,18 +19,27 @@ from ..identifiers import uuid7
 from ..policies import Project, RetryPolicy
 
 #: Sent robustly after every outermost operation with ``operation``, an :class:`Operation`.
-operation_finished = Signal(use_caching=True)
-
-_begun: Callable[[Operation], None] | None = None
+operation_finished = Signal()
 
 
-def hear_of_beginnings(begun: Callable[[Operation], None] | None) -> None:
-    """Call ``begun``, which must not raise, with every operation that begins from now on; ``None`` for nobody.
+class Observer(Protocol):
+    """Hears of every outermost operation of the process. Its methods must neither raise nor take long."""
 
-    For what counts operations in flight. No signal, which would cost more than everything else here.
+    def begun(self, operation: Operation) -> None: ...
+
+    def finished(self, operation: Operation) -> None: ...
+
+
+_observer: Observer | None = None
+
+
+def observe_with(observer: Observer | None) -> None:
+    """Let this one hear of operations from now on; ``None`` for nobody.
+
+    There is one, the package's own. Sending a signal costs as much as all counting, and two would cost twice that.
     """
-    global _begun
-    _begun = begun
+    global _observer
+    _observer = observer
 
 
 class OperationSpec(NamedTuple):
@@ -78,8 +87,8 @@ class Operation:
 
     def __init__(self, spec: OperationSpec, connection: BaseDatabaseWrapper, outer: Operation | None = None) -> None:
         self.spec = spec
-        if _begun is not None:
-            _begun(self)
+        if _observer is not None:
+            _observer.begun(self)
         self.connection = connection
         #: The operation on another connection that this one runs inside, if any.
         self.outer = outer
@@ -124,6 +133,8 @@ class Operation:
     def finish(self, error: BaseException | None) -> None:
         self.duration = time.perf_counter() - self.started
         self.error = error
+        if _observer is not None:
+            _observer.finished(self)
         if operation_finished.receivers:
             operation_finished.send_robust(sender=self.spec.model, operation=self)
 

@@ -1,0 +1,231 @@
+"""The metrics by themselves: closed labels, limits, processes, and that the docs have them all."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.db import connections
+
+from django_enterprise_repo.exceptions import CircuitOpenError, CommitOutcomeUnknown, DuplicateKeyError
+from django_enterprise_repo.observability import listening, metrics
+from django_enterprise_repo.observability.metrics import Metrics
+from django_enterprise_repo.operations import ERROR_KINDS, OPERATIONS, Operation, OperationSpec, outcome_of
+from django_enterprise_repo.policies import BreakerPolicy
+from django_enterprise_repo.resilience import breakers
+from tests.testapp.models import Bare, Item, Tag
+from tests.unit.test_package import VERBS
+
+ROOT = Path(__file__).resolve().parents[3]
+
+prometheus_client = pytest.importorskip("prometheus_client")
+
+
+@pytest.fixture
+def registry():
+    return prometheus_client.CollectorRegistry()
+
+
+@pytest.fixture
+def counting(registry, monkeypatch):
+    """Metrics in a registry of their own, which know no model yet."""
+    monkeypatch.setattr(metrics, "_models", metrics._Labels(2))
+    monkeypatch.setattr(metrics, "_aliases", metrics._Labels(2))
+    listening.stop()
+    yield Metrics(registry)
+    listening.start()
+
+
+def run(counting, name="get", model=Item, alias="default", error=None, retried_for=()):
+    operation = Operation(OperationSpec(name, model, alias), connections["default"])
+    counting.begun(operation)
+    operation.duration, operation.error, operation.retried_for = 0.003, error, retried_for
+    counting.finished(operation)
+
+
+def queries(registry, **labels):
+    return registry.get_sample_value("repository_queries_total", {"alias": "default", "operation": "get", **labels})
+
+
+def test_a_success_is_counted_and_timed(counting, registry):
+    run(counting)
+    run(counting)
+    assert queries(registry, model="testapp.Item", outcome="ok") == 2
+    bucket = {"operation": "get", "model": "testapp.Item"}
+    found = [
+        registry.get_sample_value("repository_query_duration_seconds_bucket", {**bucket, "le": le})
+        for le in ("0.0025", "0.005")
+    ]
+    assert found == [0, 2]
+    assert registry.get_sample_value("repository_operations_in_flight", {"alias": "default"}) == 0
+
+
+def test_what_runs_is_in_flight(counting, registry):
+    operation = Operation(OperationSpec("get", Item, "default"), connections["default"])
+    counting.begun(operation)
+    assert registry.get_sample_value("repository_operations_in_flight", {"alias": "default"}) == 1
+
+
+def test_errors_are_counted_by_kind(counting, registry):
+    run(counting, error=DuplicateKeyError())
+    run(counting, error=CommitOutcomeUnknown())
+    assert queries(registry, model="testapp.Item", outcome="refused") == 1
+    assert queries(registry, model="testapp.Item", outcome="failed") == 1
+    labels = {"operation": "get", "model": "testapp.Item"}
+    assert registry.get_sample_value("repository_errors_total", {**labels, "kind": "duplicate_key"}) == 1
+    assert registry.get_sample_value("repository_errors_total", {**labels, "kind": "commit_unknown"}) == 1
+    assert registry.get_sample_value("repository_commit_unknown_total", {"alias": "default"}) == 1
+
+
+def test_retries_are_counted_by_reason(counting, registry):
+    run(counting, retried_for=("deadlock", "deadlock", "connection"))
+    found = {
+        reason: registry.get_sample_value("repository_retries_total", {"alias": "default", "reason": reason})
+        for reason in ("deadlock", "connection")
+    }
+    assert found == {"deadlock": 2, "connection": 1}
+
+
+def test_more_models_and_aliases_than_the_limit_are_others(counting, registry):
+    for model in (Item, Tag, Bare, Item):
+        run(counting, model=model)
+    assert queries(registry, model="testapp.Item", outcome="ok") == 2
+    assert queries(registry, model="testapp.Tag", outcome="ok") == 1
+    assert queries(registry, model="testapp.Bare", outcome="ok") is None
+    assert queries(registry, model="other", outcome="ok") == 1
+    for number in range(5):
+        run(counting, alias=f"tenant{number}")
+    assert queries(registry, model="testapp.Item", alias="other", outcome="ok") == 4
+
+
+def test_an_unknown_operation_or_kind_is_another(counting, registry):
+    error = DuplicateKeyError(kind="made up")
+    run(counting, name="x" * 100_000, error=error)
+    labels = {"operation": "other", "model": "testapp.Item"}
+    assert queries(registry, **labels, outcome="failed") == 1
+    assert registry.get_sample_value("repository_errors_total", {**labels, "kind": "other"}) == 1
+
+
+def test_the_closed_sets_hold_what_there_is():
+    assert set(VERBS) - {"stream"} <= OPERATIONS, "a stream is called iterate"
+    assert {outcome_of(kind) for kind in (None, *ERROR_KINDS)} == {"ok", "refused", "failed", "rejected", "cancelled"}
+
+
+@pytest.fixture
+def circuit():
+    breakers.reset_breakers()
+    breakers.configure(lambda alias: BreakerPolicy(fail_max=1, reset_timeout=60))
+    yield breakers.breaker("default")
+    breakers.reset_breakers()
+
+
+def test_a_breaker_is_in_one_state(counting, registry, circuit):
+    def states():
+        counting.show_breakers()
+        return [
+            registry.get_sample_value("repository_circuit_breaker_state", {"breaker": "default", "state": state})
+            for state in ("closed", "half-open", "open")
+        ]
+
+    assert states() == [1, 0, 0]
+    circuit.open()
+    assert states() == [0, 0, 1]
+    circuit.half_open()
+    assert states() == [0, 1, 0]
+
+
+def test_transitions_and_rejections_are_counted_once(counting, registry, circuit):
+    def rejections():
+        return registry.get_sample_value("repository_circuit_breaker_rejections_total", {"breaker": "default"})
+
+    counting.circuit_changed("default", "closed", "open", circuit)
+    circuit.open()
+    for _ in range(3):
+        with pytest.raises(CircuitOpenError):
+            circuit.admit()
+    run(counting, error=CircuitOpenError(retry_after=1))
+    run(counting, error=CircuitOpenError(retry_after=1))
+    assert rejections() == 3
+    labels = {"breaker": "default", "from": "closed", "to": "open"}
+    assert registry.get_sample_value("repository_circuit_breaker_transitions_total", labels) == 1
+
+
+def test_the_cache_has_its_metrics(counting, registry):
+    counting.count_cache(Item, hit=True)
+    counting.count_cache(Item, hit=False)
+    assert registry.get_sample_value("repository_cache_hits_total", {"model": "testapp.Item"}) == 1
+    assert registry.get_sample_value("repository_cache_misses_total", {"model": "testapp.Item"}) == 1
+
+
+def test_the_docs_name_every_metric_and_no_other(counting, registry):
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(repository_\w+)` \| (\w+) \| ([^|]*) \|", page, re.MULTILINE)
+    documented = {name: (kind, set(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+    assert len(documented) == len(rows)
+    existing = {}
+    for collector in vars(counting).values():
+        for metric in collector.describe() if hasattr(collector, "describe") else ():
+            name = metric.name + ("_total" if metric.type == "counter" else "")
+            existing[name] = (metric.type, set(collector._labelnames))
+    assert documented == existing
+    anywhere = set(re.findall(r"`(repository_\w+)", page + (ROOT / "docs" / "how-to" / "monitoring.md").read_text()))
+    assert {re.sub("_(bucket|count|sum)$", "", name) for name in anywhere} == set(existing)
+
+
+WORKER = """
+import os, sys
+import django
+django.setup()
+from django.db import connections
+from django_enterprise_repo.observability import listening, metrics
+from django_enterprise_repo.operations import Operation, OperationSpec
+from django_enterprise_repo.resilience import breakers
+from tests.testapp.models import Item
+
+def one():
+    operation = Operation(OperationSpec("get", Item, "default"), connections["default"])  # the observer hears of it
+    operation.finish(None)
+    return Operation(OperationSpec("get", Item, "default"), connections["default"])
+
+breakers.breaker("default")
+running = [one()]
+children = []
+for _ in range(2):
+    ready, done = os.pipe(), os.pipe()
+    pid = os.fork()
+    if not pid:
+        running.append(one())
+        os.write(ready[1], b"x")
+        os.read(done[0], 1)
+        os._exit(0)
+    children.append((pid, done[1]))
+    os.read(ready[0], 1)
+body, _ = metrics.exposition("")
+for pid, done in children:
+    os.write(done, b"x")
+    os.waitpid(pid, 0)
+print(body.decode())
+"""
+
+
+def test_all_processes_are_counted_together(tmp_path):
+    environment = {
+        **os.environ,
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PYTHONWARNINGS": "default",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    found = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines() if line and not line.startswith("#"))
+    query = 'repository_queries_total{alias="default",model="testapp.Item",operation="get",outcome="ok"}'
+    assert found[query] == "3.0"
+    assert found['repository_operations_in_flight{alias="default"}'] == "3.0", "what a parent runs is not its child's"
+    assert found['repository_circuit_breaker_state{breaker="default",state="closed"}'] == "3.0"
+    assert "pid=" not in done.stdout
