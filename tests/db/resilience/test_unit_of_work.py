@@ -231,7 +231,7 @@ def test_two_that_deadlock_both_succeed_in_the_end():
     for thread in threads:
         thread.join(30)
     assert errors == []
-    assert sorted(attempts) in ([1, 2], [2, 2])
+    assert sum(attempts) > 2  # who begins again at once may meet the other one again
     assert sorted(Item.objects.values_list("stock", flat=True)) == [2, 2]
 
 
