@@ -1,6 +1,6 @@
 """Measure the repository against what one would write by hand.
 
-    python -m benchmarks [--database sqlite|postgres|mariadb] [--group startup guarding auditing …] [--json]
+    python -m benchmarks [--database sqlite|postgres|mariadb] [--group startup guarding observing …] [--json]
 
 Without ``--database`` every one that answers is measured, each in a process of its own. Times depend on the machine, so
 only their ratios are compared, with targets that are never asserted in tests.
@@ -24,7 +24,7 @@ from tests.services import MARIADB, POSTGRES
 ROOT = Path(__file__).resolve().parent.parent
 
 
-GROUPS = ("startup", "guarding", "auditing", "writing", "reading", "memory")
+GROUPS = ("startup", "guarding", "observing", "auditing", "writing", "reading", "memory")
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
     import django
 
     django.setup()
-    from . import auditing, guarding, memory, reading, startup, writing
+    from . import auditing, guarding, memory, observing, reading, startup, writing
     from .measuring import compare
 
     figures: dict[str, list[Any]] = {"ratios": [], "memory": []}
@@ -80,6 +80,8 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
     with a_database():
         if "guarding" in groups:
             measure(guarding.pairs())
+        if "observing" in groups:
+            measure(observing.pairs())
         if "auditing" in groups:
             measure(auditing.pairs())
         if {"writing", "reading", "memory"} & {*groups}:
