@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.testapp.models import Bare, Item, Tag
 from tests.unit.test_package import VERBS
 
 ROOT = Path(__file__).resolve().parents[3]
+GUIDE = ROOT / "docs" / "how-to" / "monitoring.md"
 
 prometheus_client = pytest.importorskip("prometheus_client")
 
@@ -173,8 +175,19 @@ def test_the_docs_name_every_metric_and_no_other(counting, registry):
             name = metric.name + ("_total" if metric.type == "counter" else "")
             existing[name] = (metric.type, set(collector._labelnames))
     assert documented == existing
-    anywhere = set(re.findall(r"`(repository_\w+)", page + (ROOT / "docs" / "how-to" / "monitoring.md").read_text()))
+    anywhere = set(re.findall(r"\b(repository_[a-z_]+)", page + GUIDE.read_text()))
     assert {re.sub("_(bucket|count|sum)$", "", name) for name in anywhere} == set(existing)
+
+
+def test_promtool_accepts_the_rules_of_the_guide(tmp_path):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool (Debian: prometheus) is not installed")
+    rules = tmp_path / "rules.yml"
+    rules.write_text(re.search(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)[1])
+    done = subprocess.run([promtool, "check", "rules", rules], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "5 rules found" in done.stdout
 
 
 WORKER = """
