@@ -116,11 +116,12 @@ class _Running:
 
     def _add(self, operation: Operation) -> None:
         self._operations.add(operation)
-        self._gauge.set(len(self._operations))
+        self._gauge.inc()
 
     def _discard(self, operation: Operation) -> None:
-        self._operations.discard(operation)
-        self._gauge.set(len(self._operations))
+        if operation in self._operations:
+            self._operations.discard(operation)
+            self._gauge.dec()
 
 
 _models = _Labels(100)
@@ -179,6 +180,9 @@ class Metrics:
 
     def finished(self, operation: Operation) -> None:
         spec = operation.spec
+        running = self._running.get(spec.alias)
+        if running is not None:  # else it began before anybody counted
+            running.discard(operation)
         series = self._series.get((spec.name, spec.model, spec.alias)) or self._make_series(operation)
         if operation.error is None:
             series.queries.inc()
@@ -187,9 +191,6 @@ class Metrics:
         series.seconds.observe(operation.duration)
         if operation.retried_for:
             self._retried(operation)
-        running = self._running.get(spec.alias)
-        if running is not None:  # else it began before anybody counted
-            running.discard(operation)
 
     def _make_running(self, alias: str) -> _Running:
         label = self._alias(alias)
