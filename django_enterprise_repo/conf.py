@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -14,6 +15,40 @@ from django.utils.module_loading import import_string
 from .policies import BreakerPolicy, RetryPolicy
 
 _RETRY = RetryPolicy()
+
+#: What becomes of a process whose check fails: it gets no requests, a warning is shown, or nobody looks.
+Level = Literal["fail", "warn", "ignore"]
+READINESS: Mapping[str, Level] = {
+    "database": "fail",
+    "circuit_breaker": "warn",  # else all processes would leave at once, and nobody would notice that all is well again
+    "cache": "warn",
+    "migrations": "fail",
+    "configuration": "fail",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthSettings:
+    """The setting ``HEALTH``.
+
+    Attributes:
+        readiness: how bad each check can get at most.
+        timeout: seconds within which the answer is there.
+        staff: whether staff see details.
+        token: who sends it as ``Authorization: Bearer`` sees details; ``None`` for nobody.
+        databases: aliases that are looked at, ``None`` for all.
+        path: where :class:`~django_enterprise_repo.health.middleware.HealthMiddleware` answers.
+    """
+
+    readiness: Mapping[str, Level] = field(default_factory=lambda: READINESS)
+    timeout: float = 0.8
+    staff: bool = True
+    token: str | None = field(default=None, repr=False)
+    databases: tuple[str, ...] | None = None
+    path: str = "/health/"
+
+
+_HEALTH = HealthSettings()
 
 
 def page_limit() -> int:
@@ -75,6 +110,24 @@ def _has_prometheus() -> bool:
     return find_spec("prometheus_client") is not None
 
 
+def health() -> HealthSettings:
+    """How health is examined and who sees it: ``HEALTH``, a dict of what is not as in ``HealthSettings``.
+
+    One that is wrong changes nothing, and the check ``configuration`` says so: a probe has to answer.
+    """
+    setting = _setting("HEALTH", None)
+    if not setting or _health(setting):
+        return _HEALTH
+    databases = setting.get("databases")
+    return HealthSettings(
+        **{
+            **setting,
+            "readiness": {**READINESS, **setting.get("readiness", {})},
+            "databases": None if databases is None else tuple(databases),
+        }
+    )
+
+
 def _user_of(request: Any) -> Any:
     return getattr(request, "user", None)
 
@@ -127,11 +180,45 @@ def _breaker(value: Any) -> str | None:
     return "is neither a BreakerPolicy nor a dict of them by database alias"
 
 
+def _health(value: Any) -> str | None:
+    if not isinstance(value, Mapping):
+        return "is not a dict"
+    for name, part in value.items():
+        if name not in _HEALTH_PARTS:
+            return f"has {name!r} in it, and knows {', '.join(sorted(_HEALTH_PARTS))} only"
+        if not _HEALTH_PARTS[name](part):
+            return f"has a wrong value for {name!r}"
+    return None
+
+
+def _is_readiness(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        name in READINESS and level in ("fail", "warn", "ignore") for name, level in value.items()
+    )
+
+
+def _are_aliases(value: Any) -> bool:
+    known = getattr(settings, "DATABASES", {})
+    return value is None or (isinstance(value, list | tuple) and all(isinstance(a, str) and a in known for a in value))
+
+
+_HEALTH_PARTS: Mapping[str, Callable[[Any], bool]] = {
+    "readiness": _is_readiness,
+    "timeout": lambda value: type(value) in (int, float) and 0 < value <= 60,
+    "staff": lambda value: type(value) is bool,
+    # Short ones can be guessed; a header can carry no others.
+    "token": lambda value: value is None or (isinstance(value, str) and bool(re.fullmatch(r"[!-~]{16,512}", value))),
+    "databases": _are_aliases,
+    "path": lambda value: isinstance(value, str) and value.startswith("/") and value.endswith("/"),
+}
+
+
 #: What may be set, and what says that a value is wrong.
 KNOWN_SETTINGS: Mapping[str, Callable[[Any], str | None]] = {
     "BREAKER": _breaker,
     "CORRELATION_HEADER": _header_name,
     "GET_USER": _function,
+    "HEALTH": _health,
     "METRICS": _metrics,
     "METRICS_MODEL_LIMIT": _positive_int,
     "PAGE_LIMIT": _positive_int,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.db import router
 from django.db.models import Manager
 
 from . import scoping
@@ -23,6 +24,8 @@ from .verbs.rows import is_related
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from .health import Report
 
 
 class Repository(AsyncVerbs[T], Manager[T]):
@@ -111,6 +114,16 @@ class Repository(AsyncVerbs[T], Manager[T]):
         rows = self.get_queryset()
         # Of a prefetched relation Django answers the loaded queryset itself, which is not ours to change.
         return rows if rows._result_cache is None else rows._chain()
+
+    def health(self, *, timeout: float | None = None) -> Report:
+        """How the databases are that this repository reads from and writes to: connections, breakers, migrations.
+
+        The answer is there within ``timeout`` seconds, ``ENTERPRISE_REPO["HEALTH"]["timeout"]`` where none are given.
+        """
+        from .health import examine  # which needs Django's migrations
+
+        aliases = (self.db, self._db or router.db_for_write(self.model))
+        return examine(("database", "circuit_breaker", "migrations"), databases=aliases, timeout=timeout)
 
     def _may_be_narrowed(self) -> bool:
         own = type(self)

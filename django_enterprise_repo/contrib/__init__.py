@@ -1,0 +1,1 @@
+"""Bridges to other packages. Each imports its package, and nothing imports them."""
