@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ class Job:
             outcome = self.probe.run(self._seconds)
         except Exception as error:  # noqa: BLE001  # it is the answer
             outcome = failed(error)
+            _let_go(error)
         self.finish(outcome, time.monotonic() - started)
 
     def finish(self, outcome: Outcome, seconds: float = 0.0) -> None:
@@ -129,6 +131,16 @@ def failed(error: Exception) -> Outcome:
     """What ``error`` says, its text aside."""
     verdict = recorded_verdict(error) or classify(error)
     return Outcome("fail", verdict.kind, verdict.code)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Release what the frames of a failure hold: drivers keep an error in the frame that raised it, a cycle in which a
+    connection that was given up would stay open until the garbage is collected."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 _lanes: dict[str, Lane] = {}

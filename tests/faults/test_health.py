@@ -123,9 +123,9 @@ def test_an_answer_that_gets_lost_parks_no_connection(probed, proxy, cluster):
     wait_until(lambda: not cluster.backends("probed"), 5, "the probe's connection is closed")
 
 
-def test_an_answer_that_never_comes_is_waited_for_no_longer_than_the_deadline(probed, cluster):
+def test_an_answer_that_never_comes_is_waited_for_no_longer_than_the_deadline(probed, cluster, database):
     """Not even by the probe's thread: the socket is cut."""
-    with cluster.connect() as other:
+    with cluster.connect(database) as other:
         other.autocommit = False
         other.execute("LOCK TABLE pg_catalog.pg_class IN ACCESS EXCLUSIVE MODE")  # what lists tables waits for it
         assert asked(probed, check="migrations") == ("fail", "timeout", None)
@@ -155,11 +155,17 @@ def test_a_database_that_is_not_there(databases, cluster, engine):
         assert asked("nowhere", timeout=20)[:2] == ("fail", "configuration")
 
 
-def test_a_full_disk_leaves_the_database_readable(databases, small_disk_cluster, engine):
-    small_disk_cluster.disk.fill()
+def test_a_full_disk(databases, small_disk_cluster, engine):
+    """It lets nobody in where the server cannot write what it keeps for new sessions, and does no harm otherwise."""
     settings = django_env.postgres("postgres", small_disk_cluster.port, engine=engine) | {"USER": "postgres"}
     with databases({"full": settings}):
-        assert asked("full", timeout=20)[0] == "pass"
+        small_disk_cluster.disk.fill()
+        assert asked("full", timeout=20)[:2] == ("fail", "connection")
+        small_disk_cluster.disk.free()
+        assert asked_again("full", timeout=20)[0] == "pass"
+        small_disk_cluster.disk.fill()
+        assert asked_again("full", timeout=20)[0] == "pass"
+        wait_until(lambda: not probing(), 10, "the threads of the probes have ended")
 
 
 def test_a_database_without_a_connection_left(databases, cluster, database, engine):
