@@ -24,7 +24,7 @@ from tests.services import MARIADB, POSTGRES
 ROOT = Path(__file__).resolve().parent.parent
 
 
-GROUPS = ("startup", "guarding", "observing", "auditing", "writing", "reading", "memory")
+GROUPS = ("startup", "guarding", "observing", "probing", "auditing", "writing", "reading", "memory")
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
     import django
 
     django.setup()
-    from . import auditing, guarding, memory, observing, reading, startup, writing
+    from . import auditing, guarding, memory, observing, probing, reading, startup, writing
     from .measuring import compare
 
     figures: dict[str, list[Any]] = {"ratios": [], "memory": []}
@@ -82,6 +82,8 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
             measure(guarding.pairs())
         if "observing" in groups:
             measure(observing.pairs())
+        if "probing" in groups:
+            measure(probing.pairs())
         if "auditing" in groups:
             measure(auditing.pairs())
         if {"writing", "reading", "memory"} & {*groups}:

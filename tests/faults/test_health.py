@@ -75,7 +75,7 @@ def test_a_database_that_answers(probed, cluster):
 
 
 def test_a_standby_says_that_it_is_one(databases, standby_pair):
-    primary, standby = standby_pair
+    _, standby = standby_pair
     standby.catch_up()
     settings = django_env.postgres("postgres", standby.port, engine=OURS) | {"USER": "postgres"}
     with databases({"standby": settings}):
@@ -145,6 +145,8 @@ def test_a_password_that_is_refused(databases, cluster, engine):
                 wait_until(
                     lambda: asked_again("refused", timeout=20)[:2] == ("fail", "authentication"), 10, "it is refused"
                 )
+                told = str(examine(databases=["refused"], timeout=20).as_dict())
+                assert not [secret for secret in ("wrong", name, APPLICATION_USER, str(cluster.port)) if secret in told]
     finally:
         rules.write_text(before)
         cluster.execute("SELECT pg_reload_conf()")
