@@ -17,8 +17,10 @@ from .models import Trailed
 
 
 def pairs() -> Iterator[Pair]:
-    """Of one database. The first asks it each time, on a connection of its own; the second does so once a second. The tables
-    were made without migrations, which are not asked about."""
+    """Of one database. The first asks it each time, on a connection of its own; the second does so once a second.
+
+    The tables were made without migrations, which are not asked about.
+    """
     row = Trailed.objects.create(name="a", code="a", group=1)
     by_hand = QuerySet(Trailed, using="django")
 

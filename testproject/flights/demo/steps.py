@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.db import transaction
 from django.db.models import F
 
@@ -240,6 +243,14 @@ def asynchronously() -> Iterator[str]:
     yield str(async_to_sync(work)())
 
 
+def examining() -> Iterator[str]:
+    yield f"Flight.objects.health().status == {Flight.objects.health(timeout=20).status!r}"
+    table = StringIO()
+    with suppress(SystemExit):  # a failure is in the table, too
+        call_command("repository_health", timeout=20, no_color=True, stdout=table)
+    yield from table.getvalue().splitlines()
+
+
 CHAPTERS: tuple[tuple[str, tuple[Step, ...]], ...] = (
     (
         "Reading",
@@ -316,6 +327,7 @@ CHAPTERS: tuple[tuple[str, tuple[Step, ...]], ...] = (
             ("Related managers stay inside", 'airline.flights.count({"arrival_delay": {"lte": 0}})', relating),
             ("Locking", 'Airline.objects.get("B6", for_update=True)', locking),
             ("Async", "async for airline in Airline.objects.astream(): ...", asynchronously),
+            ("Health", "manage.py repository_health", examining),
         ),
     ),
 )
