@@ -44,9 +44,8 @@ def main(arguments: list[str]) -> int:
     missing = {service.name: why for service in SERVICES if (why := service.missing())}
     wanted = os.environ.get("REPO_MATRIX", "sqlite,postgres,mariadb,django,faults").split(",")
     runs = [run("sqlite", ["tests/unit", "tests/db"], arguments)] if "sqlite" in wanted else []
-    for service in (POSTGRES, MARIADB):
-        if service.name in wanted and service.name not in missing:
-            runs.append(run(service.name, ["tests/db"], arguments))
+    servers = [name for name in (POSTGRES.name, MARIADB.name) if name in wanted and name not in missing]
+    runs += [run(name, ["tests/db"], arguments) for name in servers]
     if "django" in wanted:
         runs.append(run("sqlite", ["tests/db"], arguments, name="sqlite, Django's engine", REPO_ENGINE="django"))
     if "faults" in wanted:
