@@ -8,8 +8,10 @@ import time
 import pytest
 from django.core.management import call_command
 from django.db import connections
+from django.test import RequestFactory
 
 from django_enterprise_repo.health import examine, lanes
+from django_enterprise_repo.health.answers import answer
 from django_enterprise_repo.resilience import breakers
 from tests.faults import django_env
 from tests.faults.clusters import APPLICATION_USER
@@ -211,6 +213,24 @@ def test_migrations_that_are_missing_and_then_are_not(databases, cluster, databa
         assert (status, kind) == ("fail", "pending")
         call_command("migrate", verbosity=0)
         assert asked_again("default", check="migrations", timeout=60)[0] == "pass"
+
+
+class Forbidden:
+    def __getattr__(self, name):
+        raise AssertionError("the user was looked up in a database that hangs")
+
+
+def test_a_cookie_of_staff_lets_no_request_hang(probed, cluster, settings):
+    settings.ENTERPRISE_REPO = {"HEALTH": {"databases": [probed], "timeout": TIMEOUT}}
+    request = RequestFactory().get("/health/?check=database")
+    request.COOKIES["sessionid"] = "x"
+    request.user = Forbidden()
+    cluster.suspend()
+
+    response = answer(request, "full")
+
+    assert (response.status_code, response.content) == (503, b'{"status": "fail"}')
+    assert answer(RequestFactory().get("/health/live"), "live").status_code == 200
 
 
 def test_the_command_ends_while_the_database_hangs(probed, cluster, capsys):
