@@ -125,11 +125,17 @@ def test_an_answer_that_gets_lost_parks_no_connection(probed, proxy, cluster):
     wait_until(lambda: not cluster.backends("probed"), 5, "the probe's connection is closed")
 
 
-def test_an_answer_that_never_comes_is_waited_for_no_longer_than_the_deadline(probed, cluster, database):
+# The first keeps a new session from beginning, the second its first query from being answered.
+@pytest.mark.parametrize("locked", ["pg_catalog.pg_class", "django_migrations"])
+def test_an_answer_that_never_comes_is_waited_for_no_longer_than_the_deadline(probed, cluster, database, locked):
     """Not even by the probe's thread: the socket is cut."""
+    cluster.execute(
+        "CREATE TABLE django_migrations (id int, app text, name text, applied timestamptz)", database=database
+    )
+    cluster.execute(f"ALTER TABLE django_migrations OWNER TO {APPLICATION_USER}", database=database)
     with cluster.connect(database) as other:
         other.autocommit = False
-        other.execute("LOCK TABLE pg_catalog.pg_class IN ACCESS EXCLUSIVE MODE")  # what lists tables waits for it
+        other.execute(f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")
         assert asked(probed, check="migrations") == ("fail", "timeout", None)
         wait_until(lambda: not probing(), 5, "the thread has given up while the lock is still held")
         other.rollback()
