@@ -17,6 +17,7 @@ from django_enterprise_repo.exceptions import (
     RepositoryUnavailable,
 )
 from django_enterprise_repo.ledger import models as ledger
+from django_enterprise_repo.operations import OperationSpec, run
 from django_enterprise_repo.resilience import breakers
 from django_enterprise_repo.resilience.breakers import breaker
 from django_enterprise_repo.resilience.budget import budget
@@ -136,11 +137,16 @@ def test_what_is_lost_within_its_own_transaction_was_not_applied(failing):
 
 
 def test_nothing_is_repeated_that_has_committed_already(failing):
-    """The UPDATE of an expression commits by itself; only then is its result read back."""
+    """The UPDATE commits by itself; what fails is a read after it, which was never sent."""
     item = Item.objects.create(name="a", stock=1)
     failing.errors = [None, never_sent()]
+
+    def body(attempt):
+        Item.objects.filter(pk=item.pk).update(stock=F("stock") + 1)
+        return Item.objects.count()
+
     with pytest.raises(RepositoryDatabaseError) as caught:
-        Item.objects.update(item, stock=F("stock") + 1)
+        run(OperationSpec("update", Item, "default", "write"), body)
     assert caught.value.fate == "unknown"
     assert Item.objects.get(item.pk).stock == 2
 
