@@ -17,7 +17,7 @@ project_copyright = "the authors of django-enterprise-repo"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "explanation/fault-report.md"]  # the second is included by faults.md
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
