@@ -1,4 +1,4 @@
-"""What the tests of the resilience layer share: fresh breakers, and a database that fails when it is told to."""
+"""What the tests of the resilience layer share: a quick breaker, and a database that fails when it is told to."""
 
 from __future__ import annotations
 
@@ -7,25 +7,13 @@ from django.db import connection
 
 from django_enterprise_repo.policies import BreakerPolicy
 from django_enterprise_repo.resilience import breakers
-from django_enterprise_repo.resilience.budget import budget
-
-
-@pytest.fixture(autouse=True)
-def fresh_breakers():
-    """Breakers that have seen nothing, and a full retry budget."""
-    breakers.reset_breakers()
-    budget.reset()
-    yield
-    breakers.reset_breakers()
 
 
 @pytest.fixture
 def quick_breaker():
     """The breaker of the default database, which opens at the second failure and for a long time."""
-    found = breakers._resolve
     breakers.configure(lambda alias: BreakerPolicy(fail_max=2, reset_timeout=30.0))
-    yield breakers.breaker("default")
-    breakers.configure(found)
+    return breakers.breaker("default")
 
 
 class Failing:
