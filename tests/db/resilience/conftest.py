@@ -13,6 +13,7 @@ from django_enterprise_repo.resilience import breakers
 def quick_breaker():
     """The breaker of the default database, which opens at the second failure and for a long time."""
     breakers.configure(lambda alias: BreakerPolicy(fail_max=2, reset_timeout=30.0))
+    breakers.reset_breakers()  # the database was connected to before
     return breakers.breaker("default")
 
 
