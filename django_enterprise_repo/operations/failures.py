@@ -7,7 +7,6 @@ from django.db.models import Model
 from ..exceptions import CommitOutcomeUnknown, Fate, QueryTimeout, RepositoryDatabaseError, RepositoryUnavailable
 from ..resilience.classification import Verdict, classify, first_cause
 from ..resilience.guards import ConnectionGuard, is_in_transaction, recorded_verdict
-from ..resilience.translation import translate
 from .operation import Operation, OperationSpec
 
 
@@ -58,7 +57,7 @@ def describe_failure(failure: BaseException, verdict: Verdict, operation: Operat
             kind="deadline", model=spec.model._meta.label, alias=spec.alias, code=verdict.code, fate=verdict.fate
         )
     else:
-        described = translate(failure, verdict, model=spec.model, alias=spec.alias)
+        described = _translated(failure, verdict, spec.model, spec.alias)
     if spec.effect == "write" and verdict.fate == "unknown" and isinstance(described, RepositoryUnavailable):
         return described if isinstance(described, CommitOutcomeUnknown) else _outcome_unknown(described)
     return described
@@ -67,7 +66,14 @@ def describe_failure(failure: BaseException, verdict: Verdict, operation: Operat
 def fetch_failure(failure: Exception, model: type[Model], alias: str) -> Exception:
     """``failure``, met while rows were handed out and so beyond any attempt, in the package's words."""
     verdict = recorded_verdict(failure) or classify(failure, "fetch")
-    return translate(failure, verdict._replace(fate="not_applied"), model=model, alias=alias)
+    return _translated(failure, verdict._replace(fate="not_applied"), model, alias)
+
+
+def _translated(failure: Exception, verdict: Verdict, model: type[Model], alias: str) -> Exception:
+    # Imported by the first failure: its patterns take longer to compile than the rest of the package to load.
+    from ..resilience.translation import translate
+
+    return translate(failure, verdict, model=model, alias=alias)
 
 
 def _outcome_unknown(unavailable: RepositoryUnavailable) -> CommitOutcomeUnknown:
