@@ -25,7 +25,7 @@ from django.utils.functional import cached_property
 
 from ..resilience.breakers import breaker
 from ..resilience.classification import Verdict, classify
-from ..resilience.guards import ConnectionGuard, is_in_transaction, recorded_verdict
+from ..resilience.guards import ConnectionGuard, is_in_transaction, record_verdict, recorded_verdict
 from ..resilience.statements import may_commit, statement_kind
 from ..resilience.translation import translate
 from . import forking, hooks
@@ -165,7 +165,7 @@ class GuardedDatabaseMixin:
             and is_in_transaction(cast("Any", self))
         ):
             verdict = verdict._replace(fate="not_applied")  # COMMIT was never sent, and now never will be
-        cast("Any", error).repository_verdict = verdict
+        record_verdict(error, verdict, self.alias)
         if not guard.voters:
             cast("Any", breaker(self.alias)).observe(verdict.vote, 0.0)
 
@@ -296,7 +296,7 @@ class GuardedDatabaseMixin:
         if verdict.fate == "unknown":
             verdict = verdict._replace(kind="commit_unknown", transient=False)
         described = translate(error, verdict, model=None, alias=self.alias)
-        cast("Any", described).repository_verdict = verdict
+        record_verdict(described, verdict, self.alias)
         return described
 
     def _is_aborted(self) -> bool:

@@ -7,15 +7,18 @@ connection, the moment before COMMIT and what others send are not seen there.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any, Literal, Protocol
 from weakref import WeakKeyDictionary
 
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..resilience.guards import guard_of
 from ..resilience.statements import StatementKind
+
+logger = logging.getLogger("django_enterprise_repo.hooks")
 
 #: How a transaction ended. A statement outside a transaction is one by itself. ``"unknown"``: the connection was lost
 #: between COMMIT and its answer; ``"closed"``: it was closed or lost before, and the server rolls back.
@@ -71,13 +74,29 @@ def tell_savepoint(connection: BaseDatabaseWrapper, sid: str, event: SavepointEv
 
 
 def tell_before_commit(connection: BaseDatabaseWrapper) -> None:
+    """Ask everybody whether COMMIT may be sent.
+
+    Raises:
+        DatabaseError: somebody objects, or has failed. Django rolls back for no other kind of error, and SQLite would
+            commit what is open.
+    """
     for hooks in tuple(listeners):
-        hooks.before_commit(connection)
+        try:
+            hooks.before_commit(connection)
+        except DatabaseError:
+            raise
+        except Exception as error:
+            raise DatabaseError("What had to be done before COMMIT has failed.") from error
 
 
 def tell_finished(connection: BaseDatabaseWrapper, fate: Fate) -> None:
+    """Tell everybody. Nobody can change what has happened, so who fails is logged and the next one is told."""
     for hooks in tuple(listeners):
-        hooks.finished(connection, fate)
+        try:
+            hooks.finished(connection, fate)
+        except Exception as error:  # noqa: BLE001  # a commit must not look like a failure because of it
+            told = {"alias": connection.alias, "error_type": type(error).__qualname__}
+            logger.error("hook_failed", extra=told)  # noqa: TRY400  # a traceback may hold the values of rows
 
 
 def watch(alias: str) -> None:

@@ -15,7 +15,7 @@ from ..resilience.deadlines import Watch, ambient_deadline, watched
 from ..resilience.guards import ConnectionGuard, guard_of, is_in_transaction
 from ..resilience.phases import Closed, Permit
 from ..resilience.progress import Progress
-from .failures import describe_failure, judge
+from .failures import describe_failure, is_of_another, judge
 from .operation import Attempt, Operation
 
 R = TypeVar("R")
@@ -153,6 +153,8 @@ class Attempts(Generic[R]):
             self._circuit.settle(permit, vote, seconds)
 
     def _may_repeat(self, failure: BaseException) -> bool:
+        if is_of_another(failure, self._operation.spec.alias):
+            return False
         if isinstance(failure, CircuitOpenError):
             return self._watch is not None and failure.retry_after < self._watch.remaining
         return isinstance(failure, RepositoryDatabaseError) and failure.retryable and failure.fate == "not_applied"

@@ -6,12 +6,17 @@ from django.db.models import Model
 
 from ..exceptions import CommitOutcomeUnknown, Fate, QueryTimeout, RepositoryDatabaseError, RepositoryUnavailable
 from ..resilience.classification import Verdict, classify, first_cause
-from ..resilience.guards import ConnectionGuard, is_in_transaction, recorded_verdict
+from ..resilience.guards import ConnectionGuard, is_in_transaction, recorded_alias, recorded_verdict
 from .operation import Operation, OperationSpec
+
+#: What is no failure of this operation's database.
+_NO_CONCERN = Verdict("other", "void", "not_applied", transient=False, drop=False, code=None)
 
 
 def judge(failure: BaseException, operation: Operation, guard: ConnectionGuard) -> Verdict:
     """The verdict on an attempt that ended in ``failure``, its fate that of the whole attempt."""
+    if is_of_another(failure, operation.spec.alias):
+        return _NO_CONCERN
     verdict = recorded_verdict(failure) or _classified(failure, operation, guard)
     is_cut = verdict.drop or verdict.kind == "timeout"
     if guard.watch is not None and guard.watch.expired and is_cut and isinstance(failure, Exception):
@@ -20,6 +25,15 @@ def judge(failure: BaseException, operation: Operation, guard: ConnectionGuard) 
         vote = "slow" if guard.watch.has_cut else verdict.vote
         verdict = verdict._replace(kind="deadline", vote=vote, transient=False)
     return verdict._replace(fate=_fate(verdict.fate, operation, guard))
+
+
+def is_of_another(failure: BaseException, alias: str) -> bool:
+    """Whether another database has failed, which something inside the operation had asked.
+
+    That says nothing about the connection in hand, and whoever asked has been told already.
+    """
+    told = failure.alias if isinstance(failure, RepositoryDatabaseError) else recorded_alias(failure)
+    return told is not None and told != alias
 
 
 def _classified(failure: BaseException, operation: Operation, guard: ConnectionGuard) -> Verdict:
@@ -44,9 +58,9 @@ def _is_repeatable(spec: OperationSpec) -> bool:
 
 def describe_failure(failure: BaseException, verdict: Verdict, operation: Operation) -> BaseException:
     """``failure`` in the package's words, or as it is where there are none better."""
-    if not isinstance(failure, Exception):
-        return failure
     spec = operation.spec
+    if not isinstance(failure, Exception) or is_of_another(failure, spec.alias):
+        return failure
     if isinstance(failure, RepositoryDatabaseError):
         failure.model = failure.model or spec.model._meta.label
         failure.alias = failure.alias or spec.alias

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import get_ident
 from typing import TypeVar
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..resilience.budget import budget
+from ..resilience.guards import guard_of
 from .attempts import Attempts, join
 from .operation import Attempt, Operation, OperationSpec
 
@@ -18,6 +21,20 @@ R = TypeVar("R")
 # Joined calls are recognised by context *and* connection *and* thread: a task created inside an operation
 # inherits the context variable, but runs on a connection or at a time that is not the operation's own.
 _active: ContextVar[Operation | None] = ContextVar("repository_operation", default=None)
+
+
+# Units of work are no operations that others could join, but they are repeated, too.
+_units: ContextVar[tuple[tuple[BaseDatabaseWrapper, int], ...]] = ContextVar("repository_units", default=())
+
+
+@contextmanager
+def unit_on(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """A unit of work on ``connection`` runs inside."""
+    token = _units.set((*_units.get(), (connection, get_ident())))
+    try:
+        yield
+    finally:
+        _units.reset(token)
 
 
 def active_operation(alias: str) -> Operation | None:
@@ -65,4 +82,18 @@ def run(spec: OperationSpec, body: Callable[[Attempt], R]) -> R:
         raise
     finally:
         _active.reset(token)
+        if spec.effect == "write":
+            note_elsewhere(operation)
         operation.finish(error)
+
+
+def note_elsewhere(operation: Operation) -> None:
+    """What a write on another database may have made permanent must not be made again by what is around it."""
+    for connection, thread in _units.get():
+        if thread == operation.thread and connection is not operation.connection:
+            guard_of(connection).committed = True
+    around = operation.outer
+    while around is not None:
+        if around.thread == operation.thread and around.duration is None:
+            guard_of(around.connection).committed = True
+        around = around.outer

@@ -20,6 +20,7 @@ from ..resilience.commits import commit_mark, verify_commit
 from ..resilience.guards import guard_of, is_in_transaction, recorded_verdict
 from .attempts import Attempts
 from .operation import Attempt, Operation, OperationSpec
+from .scope import note_elsewhere, unit_on
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,11 +76,13 @@ class UnitOfWork:
         operation = Operation(self._spec, connection)
         error: BaseException | None = None
         try:
-            return Attempts(operation, partial(self._attempt, call)).run()
+            with unit_on(connection):
+                return Attempts(operation, partial(self._attempt, call)).run()
         except BaseException as failure:
             error = failure
             raise
         finally:
+            note_elsewhere(operation)
             operation.finish(error)
 
     async def arun(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -79,6 +79,18 @@ def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
+def record_verdict(error: BaseException, verdict: Verdict, alias: str) -> None:
+    """Keep with ``error`` what an engine of ours makes of it, and whose it is."""
+    recorded: Any = error
+    recorded.repository_verdict, recorded.repository_alias = verdict, alias
+
+
+def recorded_alias(error: BaseException) -> str | None:
+    """The database that ``error`` came from, where an engine of ours saw it happen."""
+    alias: str | None = getattr(error, "repository_alias", None)
+    return alias
+
+
 def recorded_verdict(error: BaseException) -> Verdict | None:
     """What an engine of ours has made of ``error`` when it saw it happen."""
     verdict: Verdict | None = getattr(error, "repository_verdict", None)

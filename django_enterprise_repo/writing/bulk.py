@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import NotSupportedError
@@ -39,10 +40,18 @@ def create(
 ) -> list[Any]:
     """Django's ``bulk_create`` of ``entities``, given as ``send``."""
     if not has_history(model):
+        attempt.on_failure(partial(_forget_keys, [entity for entity in entities if entity.pk is None]))
         return _insert(model, alias, send, attempt)
     attempt.remember(*entities)
     with all_or_nothing(alias):
         return _insert(model, alias, send, attempt)
+
+
+def _forget_keys(entities: Sequence[Any]) -> None:
+    """Take back the keys that rows had before they were rolled back: they may be somebody else's by now."""
+    for entity in entities:
+        entity.pk = None
+        entity._state.adding = True
 
 
 def _insert(model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt) -> list[Any]:

@@ -215,3 +215,28 @@ def test_a_connection_of_a_pool_tells_in_the_name_of_who_has_it():
         assert [kind for _, kind in told] == ["write", "write"]
         assert [wrapper for wrapper, _ in told] == made_by
         assert listener.heard.count("committed") == 2
+
+
+def test_who_fails_before_a_commit_has_it_rolled_back(hooked, monkeypatch):
+    """Django rolls back for a DatabaseError alone; any other one made SQLite commit."""
+
+    def fail(connection):
+        raise ValueError("a defect")
+
+    monkeypatch.setattr(hooked, "before_commit", fail)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        Plain.objects.create(name="a")
+    assert hooked.heard[-1] == "rolled_back"
+    assert not Plain.objects.exists()
+
+
+def test_who_fails_after_a_commit_changes_nothing(hooked, monkeypatch, caplog):
+    def fail(connection, fate):
+        raise ValueError("a defect with a secret in it")
+
+    monkeypatch.setattr(hooked, "finished", fail)
+    with transaction.atomic():
+        Plain.objects.create(name="a")
+    assert Plain.objects.count() == 1
+    assert [record.message for record in caplog.records] == ["hook_failed"]
+    assert "secret" not in caplog.text
