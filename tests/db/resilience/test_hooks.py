@@ -9,7 +9,6 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 
 from django_enterprise_repo.db import hooks
-from django_enterprise_repo.resilience.guards import guard_of
 from tests.faults.django_env import databases
 from tests.testapp.models import Item, Plain
 
@@ -173,12 +172,6 @@ def test_a_commit_that_the_server_turns_into_a_rollback(hooked):
     with transaction.atomic(), pytest.raises(Exception, match="syntax error"):
         connection.connection.execute("no SQL")
     assert hooked.without_statements == ["write", "before commit", "rolled_back"]
-
-
-def test_nobody_pays_while_nobody_listens(django_assert_num_queries):
-    assert guard_of(connection).sees_everything
-    with django_assert_num_queries(1):
-        list(Plain.objects.all())
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])

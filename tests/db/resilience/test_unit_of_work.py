@@ -10,8 +10,6 @@ from django.db import connection, connections, transaction
 from django.db.models import F
 
 from django_enterprise_repo.exceptions import (
-    CommitOutcomeUnknown,
-    Deadlock,
     InvalidArgument,
     InvalidArgumentType,
     RepositoryDatabaseError,
@@ -265,8 +263,3 @@ def test_serialization_conflicts(monkeypatch):
     Item.objects.atomic(retries=1).run(work)
     assert tried == [1, 10]
     assert Item.objects.get_by(name="a").stock == 11
-
-
-def test_names_of_the_errors():
-    assert issubclass(Deadlock, RepositoryDatabaseError)
-    assert not CommitOutcomeUnknown().retryable
