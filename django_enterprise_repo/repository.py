@@ -12,6 +12,7 @@ from django.db.models import Manager
 
 from . import scoping
 from .aio import AsyncVerbs
+from .caching.compiled import KeyedRead, keyed_read
 from .operations import OperationCounts, counts
 from .policies import BreakerPolicy, FilterPolicy, Project, RetentionPolicy, RetryPolicy
 from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
@@ -51,6 +52,9 @@ class Repository(AsyncVerbs[T], Manager[T]):
     shows_deleted: ClassVar[bool] = False
 
     _queryset_class = RepositoryQuerySet
+    # Whether a subclass has a say in which rows these are, or in how a queryset reads them.
+    _narrows: ClassVar[bool] = False
+    _reads_otherwise: ClassVar[bool] = False
 
     @classmethod
     def configured(cls, **policies: Any) -> type[Self]:
@@ -98,6 +102,8 @@ class Repository(AsyncVerbs[T], Manager[T]):
         if narrowing is not None:
             # A subclass may narrow its rows here instead of in scope(): they are the repository's own as well.
             cls.get_queryset = _enclosing(narrowing)  # type: ignore[assignment,method-assign]
+        cls._narrows = cls.scope is not Repository.scope or cls.get_queryset is not Repository.get_queryset
+        cls._reads_otherwise = _overrides_any(cls._queryset_class, RepositoryQuerySet)
 
     def scope(self, queryset: RepositoryQuerySet[T]) -> RepositoryQuerySet[T]:
         """Narrow ``queryset`` to the rows this repository is about. Override for tenancy; every verb obeys.
@@ -126,8 +132,10 @@ class Repository(AsyncVerbs[T], Manager[T]):
         return examine(("database", "circuit_breaker", "migrations"), databases=aliases, timeout=timeout)
 
     def _may_be_narrowed(self) -> bool:
-        own = type(self)
-        return own.scope is not Repository.scope or own.get_queryset is not Repository.get_queryset or is_related(self)
+        return self._narrows or is_related(self)
+
+    def _keyed_read(self, alias: str) -> KeyedRead | None:
+        return None if self._narrows or self._reads_otherwise else keyed_read(alias, self)
 
     def _own_policies(self) -> Policies:
         return Policies(self.filters, self.soft_delete, self.shows_deleted, self.retry, self.breaker)
@@ -160,5 +168,14 @@ def _enclosing(get_queryset: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     return enclosing
 
+
+def _overrides_any(cls: type, base: type) -> bool:
+    """Whether ``cls`` changes anything that ``base`` has."""
+    added = {name for own in cls.__mro__ if own not in base.__mro__ for name in vars(own)}
+    return not added.isdisjoint(set(dir(base)) - _CLASS_DATA)
+
+
+#: What every class has of its own.
+_CLASS_DATA = frozenset(dir(type("Empty", (), {}))) - {"__init__"} | {"__annotations__", "__orig_bases__", "__slots__"}
 
 _POLICIES = frozenset({"breaker", "filters", "retention", "retry", "soft_delete"})

@@ -11,8 +11,9 @@ from django.db import connections
 from django.db.models import CompositePrimaryKey, IntegerField, Q
 
 from .. import writing
+from ..caching.compiled import KeyedRead
 from ..exceptions import InvalidArgument, InvalidArgumentType
-from ..operations import run
+from ..operations import Attempt, run
 from ..pagination import Page, PaginationRequest, check_caps, paginate
 from ..resilience.deadlines import require_seconds
 from ..types import Filters, Load, OrderBy, T
@@ -57,23 +58,18 @@ class ReadVerbs(Rows[T]):
         """
         if _is_key(args):
             return self._get_by_key(*args, **kwargs)
-        options = self._options_of(kwargs)
-        if options:
-            return self._get_by_key(kwargs.pop("pk"), **kwargs)
+        if not args and "pk" in kwargs:
+            if self._options_of(kwargs):
+                return self._get_by_key(kwargs.pop("pk"), **kwargs)
+            if len(kwargs) == 1:
+                read = self._keyed_read(self._read_alias(None))
+                if read is not None and type(kwargs["pk"]) is read.key_type:
+                    return cast("T", self._read_one("get", read, kwargs["pk"]))
         return cast("T", cast("Any", super()).get(*args, **kwargs))
 
     def get_or_none(self, pk: Any, /, **options: Any) -> T | None:
         """As :meth:`get`, with ``None`` where there is no such row."""
-
-        def body() -> T | None:
-            try:
-                return self._get_by_key(pk, **options)
-            except self.model.DoesNotExist:  # type: ignore[attr-defined]
-                return None
-
-        rows, deadline = self.rows(), options.get("deadline")
-        for_update = bool(options.get("for_update"))
-        return self._read("get_or_none", rows, options.get("using"), body, for_update=for_update, deadline=deadline)
+        return self._find("get_or_none", pk, **options)
 
     def get_many(
         self,
@@ -254,8 +250,12 @@ class ReadVerbs(Rows[T]):
             return rows.order_by("pk").iterator(chunk_size)
         return self._ordered(rows, order_by).iterator(chunk_size)
 
-    def _get_by_key(
+    def _get_by_key(self, pk: Any, /, **options: Any) -> T:
+        return cast("T", self._find("get", pk, **options))
+
+    def _find(
         self,
+        name: str,
         pk: Any,
         /,
         *,
@@ -266,16 +266,39 @@ class ReadVerbs(Rows[T]):
         load: Load = (),
         using: str | None = None,
         deadline: float | None = None,
-    ) -> T:
+    ) -> T | None:
         key = primary_key(self.model, pk)
         if (nowait or skip_locked) and not for_update:
             raise InvalidArgument("nowait= and skip_locked= say how to lock; they need for_update=True.")
+        if not (for_update or include_deleted or load):
+            read = self._keyed_read(self._read_alias(using))
+            if read is not None:
+                return self._read_one(name, read, key, deadline)
         rows = self._selected(include_deleted=include_deleted, load=load, using=using)
         if for_update:
             rows = rows.select_for_update(nowait=nowait, skip_locked=skip_locked, of=self._lockable(rows))
-        return self._read(
-            "get", rows, using, lambda: rows.get(Q(("pk", key))), for_update=for_update, deadline=deadline
-        )
+
+        def body() -> T | None:
+            try:
+                return rows.get(Q(("pk", key)))
+            except self.model.DoesNotExist:  # type: ignore[attr-defined]
+                if name == "get":
+                    raise
+                return None
+
+        return self._read(name, rows, using, body, for_update=for_update, deadline=deadline)
+
+    def _read_one(self, name: str, read: KeyedRead, key: Any, deadline: float | None = None) -> T | None:
+        def body(attempt: Attempt) -> Any:
+            values = read.fetch(key)
+            if values is not None:
+                return read.entity(values)
+            if name == "get":
+                raise self.model.DoesNotExist(f"{self.model._meta.object_name} matching query does not exist.")  # type: ignore[attr-defined]
+            return None
+
+        limit = None if deadline is None else require_deadline(deadline)
+        return cast("T | None", run(self._own_policies().reading(name, self.model, read.alias, None, limit), body))
 
     def _lockable(self, rows: Any) -> tuple[str, ...]:
         """What a lock takes: the row, and not what is joined to it, which on PostgreSQL may be nullable."""
@@ -287,7 +310,7 @@ class ReadVerbs(Rows[T]):
 
     def _options_of(self, kwargs: dict[str, Any]) -> bool:
         """Whether keywords of ``get(pk=…)`` are this verb's and not lookups of the model."""
-        if "pk" not in kwargs or len(kwargs) == 1:
+        if len(kwargs) == 1:
             return False
         return kwargs.keys() - {"pk"} <= _GET_OPTIONS - {field.name for field in self.model._meta.get_fields()}
 

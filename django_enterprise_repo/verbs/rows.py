@@ -22,6 +22,7 @@ from ..soft_delete.markers import Marker, SoftDeleteSetting, marker_of, model_ma
 from ..types import Filters, OrderBy, T
 
 if TYPE_CHECKING:
+    from ..caching.compiled import KeyedRead
     from ..querysets import RepositoryQuerySet
 
 #: One instance for all that declare nothing, so that it is resolved once a model.
@@ -41,12 +42,14 @@ class Policies(NamedTuple):
         return model_marker(model) if self.unfiltered else marker_of(model, self.soft_delete)
 
     def reading(
-        self, name: str, model: type[Model], alias: str, rows: Any, deadline: float | None = None
+        self, name: str, model: type[Model], alias: str, rows: Any | None, deadline: float | None = None
     ) -> OperationSpec:
-        """An operation that reads ``rows``, tried again and guarded as the repository says."""
-        return OperationSpec(
-            name, model, alias, "read", partial(is_repeatable, rows), deadline, self.retry, self.breaker is not None
-        )
+        """An operation that reads ``rows``, tried again and guarded as the repository says.
+
+        ``None`` stands for rows that are chosen by nothing but their key.
+        """
+        repeatable = True if rows is None else partial(is_repeatable, rows)
+        return OperationSpec(name, model, alias, "read", repeatable, deadline, self.retry, self.breaker is not None)
 
     def writing(self, name: str, model: type[Model], alias: str, deadline: float | None = None) -> OperationSpec:
         """An operation that writes."""
@@ -169,6 +172,10 @@ class Rows(_Subscriptable[T]):
     def _routing_hints(self) -> dict[str, Any]:
         # Django gives the hint of a related manager to its querysets only.
         return {**self._hints, "instance": cast("Any", self).instance} if is_related(self) else self._hints
+
+    def _keyed_read(self, alias: str) -> KeyedRead | None:
+        """How one of these rows is read by its key, where they are all that the model has."""
+        return None
 
     def _may_be_narrowed(self) -> bool:
         """Whether these may be fewer than all rows; where not, nobody has to build a queryset to find out."""

@@ -1,0 +1,1 @@
+"""Rows by their key: compiled reads, and the cache in front of them."""

@@ -1,0 +1,177 @@
+"""Reading one row by its primary key with a statement that is compiled once.
+
+Of the time that Django's ``get(pk=…)`` takes, most goes into cloning querysets and compiling the same SQL again. The
+statement sent here is the one that Django compiles, word for word, and so are its converters; only the key differs.
+Both belong to one connection, whose own methods the converters are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, CompositePrimaryKey, Expression, Field, IntegerField, Model, UUIDField
+from django.db.models.query import MAX_GET_RESULTS
+
+# Keys of these types need no look by their field before they are used.
+_PLAIN_KEYS: tuple[tuple[type[Field[Any, Any]], type], ...] = ((IntegerField, int), (CharField, str), (UUIDField, UUID))
+#: What 64 bits hold, for databases that set no limit of their own.
+_WIDEST = (-(2**63), 2**63 - 1)
+
+
+class KeyedRead:
+    """The read of one row of a model by its key, on one connection.
+
+    Attributes:
+        alias: the connection's.
+        attnames: the attributes whose values :meth:`fetch` answers, in their order.
+        key_type: the type of keys that can be used as they come; ``None`` where each has to be looked at.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_converters",
+        "_model",
+        "_parameters",
+        "_parts",
+        "_sql",
+        "alias",
+        "attnames",
+        "key_type",
+    )
+
+    def __init__(self, rows: Any, alias: str) -> None:
+        """Compile ``rows``, a queryset of all rows that a repository has of its model."""
+        self._model: type[Model] = rows.model
+        self._connection = connections[alias]
+        self.alias = alias
+        fields = key_fields(rows.model)
+        rows = rows.filter(**{field.attname: _KeyPart(field, number) for number, field in enumerate(fields)}).order_by()
+        rows.query.set_limits(high=MAX_GET_RESULTS)
+        compiler = rows.query.get_compiler(using=alias)
+        self._sql, parameters = compiler.as_sql()
+        self._parameters = list(parameters)
+        self._parts = [
+            _Part(place, parameter.number, fields, self._connection)
+            for place, parameter in enumerate(parameters)
+            if isinstance(parameter, _KeyPart)
+        ]
+        columns = [column for column, _, _ in compiler.select]
+        self.attnames: list[str] = [column.target.attname for column in columns]
+        self._converters = [(place, *found) for place, found in compiler.get_converters(columns).items()]
+        self.key_type = _plain_type(fields)
+
+    def fetch(self, key: Any) -> Sequence[Any] | None:
+        """The values of the row with this key, as ``Model.from_db()`` takes them; ``None`` if there is no such row.
+
+        Raises:
+            Model.MultipleObjectsReturned: the key is not one, in a view say.
+        """
+        parameters = self._parameters.copy()
+        for part in self._parts:
+            value = key if part.number is None else key[part.number]
+            if part.is_beyond(value):
+                return None
+            parameters[part.place] = part.prepare(value, self._connection)
+        with self._connection.cursor() as cursor:
+            cursor.execute(self._sql, parameters)
+            rows = cursor.fetchall()
+        if len(rows) != 1:
+            if rows:
+                raise _several(self._model, len(rows))
+            return None
+        return self._converted(rows[0]) if self._converters else cast("Sequence[Any]", rows[0])
+
+    def entity(self, values: Sequence[Any]) -> Model:
+        """The entity with these values, as if loaded."""
+        return self._model.from_db(self.alias, self.attnames, values)
+
+    def _converted(self, row: Sequence[Any]) -> Sequence[Any]:
+        values = list(row)
+        for place, converters, column in self._converters:
+            for convert in converters:
+                values[place] = convert(values[place], column, self._connection)
+        return values
+
+
+def keyed_read(alias: str, repository: Any) -> KeyedRead:
+    """The compiled read for a repository whose rows are nobody's but its own; kept with this thread's connection."""
+    connection: Any = connections[alias]
+    # Converters look at USE_TZ when they are chosen, and tests change it.
+    name = (type(repository), repository.model, settings.USE_TZ)
+    try:
+        return cast("KeyedRead", connection.repository_reads[name])
+    except AttributeError:
+        connection.repository_reads = {}
+    except KeyError:
+        pass
+    read = connection.repository_reads[name] = KeyedRead(repository.get_queryset(), alias)
+    return read
+
+
+def key_fields(model: Any) -> tuple[Field[Any, Any], ...]:
+    """The columns of the primary key of a model."""
+    pk: Any = model._meta.pk
+    return tuple(cast("Any", pk).fields) if isinstance(pk, CompositePrimaryKey) else (pk,)
+
+
+def _several(model: Any, number: int) -> Exception:
+    told = number if number < MAX_GET_RESULTS else f"more than {MAX_GET_RESULTS - 1}"
+    several: Exception = model.MultipleObjectsReturned(
+        f"get() returned more than one {model._meta.object_name} -- it returned {told}!"
+    )
+    return several
+
+
+class _KeyPart(Expression):
+    """Stands in the statement where one part of the key goes."""
+
+    def __init__(self, field: Field[Any, Any], number: int) -> None:
+        super().__init__(output_field=field)
+        self.number = number
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:  # type: ignore[override]
+        return "%s", [self]
+
+
+class _Part:
+    """How one part of a key becomes a parameter."""
+
+    __slots__ = ("_limits", "number", "place", "prepare")
+
+    def __init__(
+        self, place: int, number: int, fields: Sequence[Field[Any, Any]], connection: BaseDatabaseWrapper
+    ) -> None:
+        field = fields[number]
+        self.place = place
+        #: Which part of a composite key it is.
+        self.number = number if len(fields) > 1 else None
+        self.prepare: Callable[[Any, BaseDatabaseWrapper], Any] = field.get_db_prep_value
+        self._limits: tuple[int, int] | None = None
+        target = _value_field(field)
+        if isinstance(target, IntegerField):
+            limits: Sequence[int | None] = connection.ops.integer_field_range(target.get_internal_type())
+            low, high = (widest if limit is None else limit for limit, widest in zip(limits, _WIDEST, strict=True))
+            self._limits = (low, high)
+
+    def is_beyond(self, value: Any) -> bool:
+        """Whether the column cannot hold ``value``: no row has it, and the database would complain."""
+        return self._limits is not None and not self._limits[0] <= value <= self._limits[1]
+
+
+def _plain_type(fields: Sequence[Field[Any, Any]]) -> type | None:
+    if len(fields) != 1:
+        return None
+    target = _value_field(fields[0])
+    return next((kind for field, kind in _PLAIN_KEYS if isinstance(target, field)), None)
+
+
+def _value_field(field: Any) -> Any:
+    """The field whose values the column holds, at the end of the relations that it may be."""
+    while field.remote_field is not None:
+        field = field.target_field
+    return field
