@@ -34,7 +34,7 @@ def imported_by(statement):
 def test_importing_imports_nothing_optional_and_no_models():
     modules = imported_by("import django_enterprise_repo")
 
-    optional = "redis django_redis psycopg MySQLdb factory simple_history prometheus_client pybreaker rich"
+    optional = "redis django_redis psycopg MySQLdb factory simple_history prometheus_client pybreaker msgspec rich"
     assert not modules & set(optional.split())
     assert "django_enterprise_repo.models" not in modules
 
