@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import uuid4
 
 from django.conf import settings
-from django.core.cache import caches
+from django.core.cache import BaseCache, caches
 
 from .report import Outcome
 
@@ -30,9 +30,9 @@ def cache_aliases() -> tuple[str, ...]:
 def round_trip(alias: str, seconds: float) -> Outcome:
     """Set, get and delete a key that nobody else has."""
     cache = caches.create_connection(alias)
-    key, value = f"repository-health-{uuid4().hex}", uuid4().hex
+    key = f"repository-health-{uuid4().hex}"
     try:
-        cache.set(key, value, _KEPT)
+        value = _stored(cache, key)
         found = cache.get(key)
         cache.delete(key)
     except Exception as error:
@@ -44,6 +44,16 @@ def round_trip(alias: str, seconds: float) -> Outcome:
         cache.close()
     # A cache that is told to ignore its errors has lost the value without a word.
     return Outcome("pass") if found == value else Outcome("fail", "mismatch")
+
+
+def _stored(cache: BaseCache, key: str) -> str | bytes:
+    value = f"health-{uuid4().hex}"
+    try:
+        cache.set(key, value, _KEPT)
+    except TypeError:  # a serializer that takes nothing but bytes
+        cache.set(key, value.encode(), _KEPT)
+        return value.encode()
+    return value
 
 
 def _kind(error: BaseException | None) -> str | None:

@@ -6,7 +6,6 @@ What can't be used here is said by a skip, and with ``REPO_REQUIRE_SERVICES=1`` 
 from __future__ import annotations
 
 import gc
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -25,8 +24,9 @@ from tests.faults.firewall import Firewall, why_no_firewall
 from tests.faults.guarded import ALIAS, GuardedDatabase
 from tests.faults.history import History, connections_return, no_stuck_threads
 from tests.faults.pgbouncer import PgBouncer
-from tests.faults.processes import program, wait_until
+from tests.faults.processes import wait_until
 from tests.faults.proxy import FaultProxy
+from tests.needs import need, need_program
 
 if TYPE_CHECKING:  # its driver may be missing
     from tests.faults.mariadb import MariaDBServer
@@ -50,20 +50,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("guarded", names, indirect=True)
 
 
-def need(why_not: str | None) -> None:
-    """Skip if there is a reason, or fail where everything has to be there."""
-    if why_not and os.environ.get("REPO_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"REPO_REQUIRE_SERVICES=1, and {why_not}", pytrace=False)
-    if why_not:
-        pytest.skip(why_not)
-
-
 def need_postgres() -> None:
     need(None if programs() else "PostgreSQL is not installed (apt-get install postgresql)")
-
-
-def need_program(name: str, package: str) -> None:
-    need(None if program(name) else f"{name} is not installed (apt-get install {package})")
 
 
 @pytest.fixture(scope="session", autouse=True)

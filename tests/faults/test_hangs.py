@@ -10,11 +10,11 @@ from django.db import transaction
 from django_enterprise_repo.exceptions import CircuitOpenError, QueryTimeout, RepositoryUnavailable
 from django_enterprise_repo.policies import BreakerPolicy, RetryPolicy
 from django_enterprise_repo.testing import capture_operations
-from tests.faults.conftest import need
 from tests.faults.firewall import Firewall, why_no_firewall
 from tests.faults.guarded import ALIAS, BOTH, KINDS, PATIENCE, STATEMENT, TRANSACTION, counts, in_background
 from tests.faults.history import recovery_time
 from tests.faults.processes import wait_until
+from tests.needs import need
 from tests.testapp.models import Category
 
 

@@ -21,9 +21,9 @@ from django_enterprise_repo.resilience import circuit, deadlines
 from django_enterprise_repo.resilience.breakers import breaker
 from django_enterprise_repo.resilience.budget import budget
 from tests.faults import children, django_env
-from tests.faults.conftest import need
 from tests.faults.processes import wait_until
 from tests.faults.setups import ENGINES, guarded, postgres
+from tests.needs import need
 from tests.testapp.models import Plain
 
 pytestmark = pytest.mark.usefixtures("databases")
