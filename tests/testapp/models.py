@@ -23,6 +23,7 @@ from django_enterprise_repo import (
 )
 
 from .bookings import Booking as Booking
+from .columns import Columns as Columns
 
 current_tenant: ContextVar[str | None] = ContextVar("current_tenant", default=None)
 
