@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .auditing.trail import AuditTrail
+    from .caching.counters import CacheInfo
+    from .caching.identity import identity_map
+    from .caching.store import cache_degraded
     from .context import OperationContext, current_context, operation_context
     from .models import RepositoryModel, SoftDeleteModel, VersionedModel
     from .operations import Operation, operation_finished
     from .pagination import Page, PaginationRequest, parse_pagination
-    from .policies import BreakerPolicy, FilterField, FilterPolicy, RetentionPolicy, RetryPolicy, SoftDeletePolicy
+    from .policies import (
+        BreakerPolicy,
+        CachePolicy,
+        CacheStrategy,
+        FilterField,
+        FilterPolicy,
+        RetentionPolicy,
+        RetryPolicy,
+        SoftDeletePolicy,
+    )
     from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
     from .repository import Repository
     from .resilience.breakers import circuit_state_changed
@@ -26,6 +38,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "AuditTrail": "auditing.trail",
     "BreakerPolicy": "policies",
+    "CacheInfo": "caching.counters",
+    "CachePolicy": "policies",
+    "CacheStrategy": "policies",
     "DeletionResult": "results",
     "FilterField": "policies",
     "FilterPolicy": "policies",
@@ -42,9 +57,11 @@ _HOMES = {
     "SoftDeleteModel": "models",
     "SoftDeletePolicy": "policies",
     "VersionedModel": "models",
+    "cache_degraded": "caching.store",
     "circuit_state_changed": "resilience.breakers",
     "current_context": "context",
     "deadline": "resilience.deadlines",
+    "identity_map": "caching.identity",
     "operation_context": "context",
     "operation_finished": "operations",
     "parse_pagination": "pagination",
@@ -54,6 +71,9 @@ _HOMES = {
 __all__ = [
     "AuditTrail",
     "BreakerPolicy",
+    "CacheInfo",
+    "CachePolicy",
+    "CacheStrategy",
     "DeletionResult",
     "FilterField",
     "FilterPolicy",
@@ -70,9 +90,11 @@ __all__ = [
     "SoftDeleteModel",
     "SoftDeletePolicy",
     "VersionedModel",
+    "cache_degraded",
     "circuit_state_changed",
     "current_context",
     "deadline",
+    "identity_map",
     "operation_context",
     "operation_finished",
     "parse_pagination",

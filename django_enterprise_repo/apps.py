@@ -12,6 +12,7 @@ class EnterpriseRepoConfig(AppConfig):
     verbose_name = _("Enterprise repository")
 
     def ready(self) -> None:
+        from .caching import fences
         from .checks import register_checks
         from .declared import breaker_policy
         from .filtering import register_lookups
@@ -22,3 +23,4 @@ class EnterpriseRepoConfig(AppConfig):
         register_checks()
         breakers.configure(breaker_policy)
         listening.start()
+        fences.start()

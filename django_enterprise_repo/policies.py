@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Literal
 
 #: Names that mean something else in a filter and can be no field's public name.
@@ -158,6 +159,56 @@ class BreakerPolicy:
             raise ValueError("BreakerPolicy.max_reset_timeout is shorter than reset_timeout.")
         if self.slow_call is not None and self.slow_call >= self.probe_timeout:
             raise ValueError("BreakerPolicy.probe_timeout ends before a call counts as slow: no slow probe had a vote.")
+
+
+class CacheStrategy(Enum):
+    """How the cache gets its values."""
+
+    #: A read that misses fills it; a write only invalidates.
+    READ_THROUGH = "read_through"
+    #: A write fills it too. Needs a cache that a script can be sent to, which no check accepts yet.
+    WRITE_THROUGH = "write_through"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePolicy:
+    """How rows that are read by their primary key are cached. All times are seconds.
+
+    Attributes:
+        ttl: how long a row is kept; ``jitter`` spreads it, so that rows cached together do not leave together.
+        alias: the cache, one of ``CACHES``.
+        strategy: how it is filled.
+        jitter: part of ``ttl`` that is taken off or added at random.
+        lock_ttl: how long a written row is not cached. Has to cover the time from the lock to the end of the
+            transaction: with an engine of this package the lock is taken right before COMMIT, with Django's own
+            before the statement.
+        negative_ttl: how long to remember that there is no such row; ``None`` does not. Inserts have to lock then, too.
+    """
+
+    ttl: float = 300.0
+    alias: str = "default"
+    strategy: CacheStrategy = CacheStrategy.READ_THROUGH
+    jitter: float = 0.1
+    lock_ttl: float = 30.0
+    negative_ttl: float | None = None
+
+    def __post_init__(self) -> None:
+        if not _is_seconds(self.ttl) or self.ttl > _LONGEST_KEPT:
+            raise ValueError("CachePolicy.ttl is a positive number of seconds, 30 days at most.")
+        if not self.alias or type(self.alias) is not str:
+            raise ValueError("CachePolicy.alias is the name of a cache.")
+        if not isinstance(self.strategy, CacheStrategy):
+            raise ValueError("CachePolicy.strategy is a CacheStrategy.")
+        if not _is_number(self.jitter) or not 0 <= self.jitter <= 0.5:
+            raise ValueError("CachePolicy.jitter is between 0 and 0.5.")
+        if not _is_seconds(self.lock_ttl) or not 1 <= self.lock_ttl <= 3600:
+            raise ValueError("CachePolicy.lock_ttl is between 1 and 3,600 seconds.")
+        if self.negative_ttl is not None and (not _is_seconds(self.negative_ttl) or self.negative_ttl > _LONGEST_KEPT):
+            raise ValueError("CachePolicy.negative_ttl is a positive number of seconds, 30 days at most, or None.")
+
+
+#: memcached takes a longer time for a date.
+_LONGEST_KEPT = 30 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
         """
         check_caps(request, self._policies.filters)
         rows = self._ordered(self.rows(), None)
-        return self._read("paginate", rows, None, lambda: paginate(rows, request))
+        return self._read("paginate", rows, None, lambda _: paginate(rows, request))
 
     def only(self, *fields: Any) -> Any:
         """Django's ``only``; a version column comes along, without it no later save could be safe."""
@@ -119,7 +119,10 @@ class RepositoryQuerySetMixin(AsyncVerbs[T], ScopedTerminals):
             unique_fields=unique_fields,
         )
         return self._writing(
-            "bulk_create", lambda attempt: writing.bulk.create(entities, self.model, self.db, send, attempt)
+            "bulk_create",
+            lambda attempt: writing.bulk.create(
+                entities, self.model, self.db, send, attempt, overwrites=update_conflicts
+            ),
         )
 
     def bulk_update(self, objs: Iterable[T], fields: Sequence[str], batch_size: int | None = None) -> int:

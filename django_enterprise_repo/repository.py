@@ -12,15 +12,18 @@ from django.db.models import Manager
 
 from . import scoping
 from .aio import AsyncVerbs
+from .caching import fences
 from .caching.compiled import KeyedRead, keyed_read
+from .caching.counters import CacheInfo, cache_counts
 from .operations import OperationCounts, counts
-from .policies import BreakerPolicy, FilterPolicy, Project, RetentionPolicy, RetryPolicy
+from .policies import BreakerPolicy, CachePolicy, FilterPolicy, Project, RetentionPolicy, RetryPolicy
 from .querysets import RepositoryQuerySet, RepositoryQuerySetMixin
 from .results import DeletionResult
 from .soft_delete import visibility
 from .soft_delete.markers import SoftDeleteSetting
 from .types import T
 from .verbs import Policies
+from .verbs.keyed import primary_key
 from .verbs.rows import is_related
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class Repository(AsyncVerbs[T], Manager[T]):
     #: When the database of this repository counts as unavailable: as the project's settings say, or a policy, on
     #: which all repositories of one database have to agree; ``None`` keeps these operations away from the breaker.
     breaker: ClassVar[BreakerPolicy | Project | None] = "project"
+    #: How rows that are read by their key are cached; ``None`` does not.
+    cache: ClassVar[CachePolicy | None] = None
     #: Whether soft-deleted rows are seen without being asked for.
     shows_deleted: ClassVar[bool] = False
 
@@ -116,6 +121,21 @@ class Repository(AsyncVerbs[T], Manager[T]):
         """What became of this model's operations in this process so far, on whichever manager and database."""
         return counts.of(self.model)
 
+    def cache_info(self) -> CacheInfo:
+        """What became of the reads of this model by key that asked a cache, in this process so far."""
+        return cache_counts.of(self.model)
+
+    def clear_cache(self, pk: Any = None) -> None:
+        """Forget the cached row with this primary key, or all cached rows of the model, in every cache that has them.
+
+        What is being read at this moment is not put back. The rows are cached again when ``lock_ttl`` has passed.
+        """
+        alias = self._write_alias(None)
+        if pk is None:
+            fences.clear_model(alias, self.model)
+        else:
+            fences.clear_row(alias, self.model, primary_key(self.model, pk))
+
     def rows(self) -> RepositoryQuerySet[T]:
         rows = self.get_queryset()
         # Of a prefetched relation Django answers the loaded queryset itself, which is not ours to change.
@@ -136,6 +156,10 @@ class Repository(AsyncVerbs[T], Manager[T]):
 
     def _keyed_read(self, alias: str) -> KeyedRead | None:
         return None if self._narrows or self._reads_otherwise else keyed_read(alias, self)
+
+    @property
+    def _cache_policy(self) -> CachePolicy | None:
+        return self.cache
 
     def _own_policies(self) -> Policies:
         return Policies(self.filters, self.soft_delete, self.shows_deleted, self.retry, self.breaker)
@@ -178,4 +202,4 @@ def _overrides_any(cls: type, base: type) -> bool:
 #: What every class has of its own.
 _CLASS_DATA = frozenset(dir(type("Empty", (), {}))) - {"__init__"} | {"__annotations__", "__orig_bases__", "__slots__"}
 
-_POLICIES = frozenset({"breaker", "filters", "retention", "retry", "soft_delete"})
+_POLICIES = frozenset({"breaker", "cache", "filters", "retention", "retry", "soft_delete"})

@@ -28,6 +28,7 @@ class KeyedRead:
 
     Attributes:
         alias: the connection's.
+        model: whose rows.
         attnames: the attributes whose values :meth:`fetch` answers, in their order.
         key_type: the type of keys that can be used as they come; ``None`` where each has to be looked at.
     """
@@ -35,18 +36,19 @@ class KeyedRead:
     __slots__ = (
         "_connection",
         "_converters",
-        "_model",
+        "_key_places",
         "_parameters",
         "_parts",
         "_sql",
         "alias",
         "attnames",
         "key_type",
+        "model",
     )
 
     def __init__(self, rows: Any, alias: str) -> None:
         """Compile ``rows``, a queryset of all rows that a repository has of its model."""
-        self._model: type[Model] = rows.model
+        self.model: type[Model] = rows.model
         self._connection = connections[alias]
         self.alias = alias
         fields = key_fields(rows.model)
@@ -63,6 +65,7 @@ class KeyedRead:
         columns = [column for column, _, _ in compiler.select]
         self.attnames: list[str] = [column.target.attname for column in columns]
         self._converters = [(place, *found) for place, found in compiler.get_converters(columns).items()]
+        self._key_places = [self.attnames.index(field.attname) for field in fields]
         self.key_type = _plain_type(fields)
 
     def fetch(self, key: Any) -> Sequence[Any] | None:
@@ -82,13 +85,27 @@ class KeyedRead:
             rows = cursor.fetchall()
         if len(rows) != 1:
             if rows:
-                raise _several(self._model, len(rows))
+                raise _several(self.model, len(rows))
             return None
         return self._converted(rows[0]) if self._converters else cast("Sequence[Any]", rows[0])
 
+    def fetch_many(self, rows: Any, keys: Sequence[Any]) -> dict[Any, Sequence[Any]]:
+        """:meth:`fetch` for several keys at once, those of missing rows left out: ``rows`` is the queryset to ask."""
+        found: dict[Any, Sequence[Any]] = {}
+        size = max(1, (self._connection.features.max_query_params or len(keys)) // len(self._key_places))
+        for start in range(0, len(keys), size):
+            chunk = keys[start : start + size]
+            for values in rows.filter(pk__in=chunk).values_list(*self.attnames):
+                found[self._key_of(values)] = values
+        return found
+
     def entity(self, values: Sequence[Any]) -> Model:
         """The entity with these values, as if loaded."""
-        return self._model.from_db(self.alias, self.attnames, values)
+        return self.model.from_db(self.alias, self.attnames, values)
+
+    def _key_of(self, values: Sequence[Any]) -> Any:
+        key = tuple(values[place] for place in self._key_places)
+        return key if len(key) > 1 else key[0]
 
     def _converted(self, row: Sequence[Any]) -> Sequence[Any]:
         values = list(row)
@@ -152,7 +169,7 @@ class _Part:
         self.number = number if len(fields) > 1 else None
         self.prepare: Callable[[Any, BaseDatabaseWrapper], Any] = field.get_db_prep_value
         self._limits: tuple[int, int] | None = None
-        target = _value_field(field)
+        target = value_field(field)
         if isinstance(target, IntegerField):
             limits: Sequence[int | None] = connection.ops.integer_field_range(target.get_internal_type())
             low, high = (widest if limit is None else limit for limit, widest in zip(limits, _WIDEST, strict=True))
@@ -166,11 +183,11 @@ class _Part:
 def _plain_type(fields: Sequence[Field[Any, Any]]) -> type | None:
     if len(fields) != 1:
         return None
-    target = _value_field(fields[0])
+    target = value_field(fields[0])
     return next((kind for field, kind in _PLAIN_KEYS if isinstance(target, field)), None)
 
 
-def _value_field(field: Any) -> Any:
+def value_field(field: Any) -> Any:
     """The field whose values the column holds, at the end of the relations that it may be."""
     while field.remote_field is not None:
         field = field.target_field

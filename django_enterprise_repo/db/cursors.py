@@ -18,6 +18,8 @@ class GuardedCursor:
 
     db: Any
     cursor: Any
+    #: Nobody has closed it yet.
+    is_open = True
 
     def _execute(self, sql: Any, params: Any, *ignored: Any) -> Any:
         return self.db.send(sql, partial(super()._execute, sql, params, *ignored), self.cursor)  # type: ignore[misc]
@@ -31,6 +33,7 @@ class GuardedCursor:
         return self.db.send(f"CALL {procname}", send, self.cursor)
 
     def close(self) -> None:
+        self.is_open = False
         # A server-side cursor that its session has lost can't be closed. Django looks away from that at the end of
         # ``with``, but not after a fetch, where the driver's bare error then hides the one of the fetch.
         with suppress(self.db.Database.Error):

@@ -108,22 +108,22 @@ class GuardedDatabaseMixin:
             execute = partial(self._observed, sql, execute)
         if guard.voters:
             return self._noting_commits(sql, execute) if guard.writes else execute()
-        return self._voting(execute, admitted=not self._is_in_transaction())
+        return self._voting(execute, admitted=not self.is_in_transaction())
 
     def _observed(self, sql: Any, execute: Callable[[], R]) -> R:
-        with observed(cast("Any", self), sql, in_transaction=self._is_in_transaction()):
+        with observed(cast("Any", self), sql, in_transaction=self.is_in_transaction()):
             return execute()
 
     def _noting_commits(self, sql: Any, execute: Callable[[], R]) -> R:
         """Send a statement and note when that made something permanent, so that nobody makes it again."""
-        guard, was_in_transaction = self.repository_guard, self._is_in_transaction()
+        guard, was_in_transaction = self.repository_guard, self.is_in_transaction()
         guard.committed = guard.committed or may_commit(sql)  # also when it fails: what failed may have come after
         answer = execute()
         if statement_kind(sql) == "write" and not was_in_transaction:
             guard.committed = True
         return answer
 
-    def _is_in_transaction(self) -> bool:
+    def is_in_transaction(self) -> bool:
         """Whether a transaction is open, one that was begun by SQL included where the driver tells."""
         return is_in_transaction(cast("Any", self))
 

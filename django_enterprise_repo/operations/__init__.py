@@ -13,11 +13,12 @@ from .counts import OperationCounts, counts
 from .failures import fetch_failure
 from .operation import Attempt, Observer, Operation, OperationSpec, describe, observe_with, operation_finished
 from .outcomes import ERROR_KINDS, OPERATIONS, OUTAGES, Outcome, error_kind, outcome_of
-from .scope import active_operation, latest_operation, run
+from .scope import NOTHING, active_operation, latest_operation, run
 from .unit_of_work import UnitOfWork
 
 __all__ = [
     "ERROR_KINDS",
+    "NOTHING",
     "OPERATIONS",
     "OUTAGES",
     "Attempt",

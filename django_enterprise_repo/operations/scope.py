@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import get_ident
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -17,6 +17,9 @@ from .attempts import Attempts, join
 from .operation import Attempt, Operation, OperationSpec
 
 R = TypeVar("R")
+
+#: What a shortcut answers that does not know.
+NOTHING: Any = object()
 
 # Joined calls are recognised by context *and* connection *and* thread: a task created inside an operation
 # inherits the context variable, but runs on a connection or at a time that is not the operation's own.
@@ -59,10 +62,13 @@ def latest_operation() -> Operation | None:
     return operation
 
 
-def run(spec: OperationSpec, body: Callable[[Attempt], R]) -> R:
+def run(spec: OperationSpec, body: Callable[[Attempt], R], shortcut: Callable[[], R] | None = None) -> R:
     """Run ``body`` as the operation ``spec``, or as part of the one that already runs on its connection.
 
     A callable and not a context manager: a later attempt has to be able to run the body again.
+
+    Args:
+        shortcut: asked first, before the breaker and not again; if it answers :data:`NOTHING` the body runs.
 
     Raises:
         RepositoryDatabaseError: what the database refused or failed to answer, said by the outermost operation;
@@ -70,13 +76,15 @@ def run(spec: OperationSpec, body: Callable[[Attempt], R]) -> R:
     """
     outer = active_operation(spec.alias)
     if outer is not None:
-        return join(body, Attempt(outer))
+        answer = NOTHING if shortcut is None else shortcut()
+        return join(body, Attempt(outer)) if answer is NOTHING else answer
     budget.count_call()
     operation = Operation(spec, connections[spec.alias], outer=_active.get())
     token = _active.set(operation)
     error: BaseException | None = None
     try:
-        return Attempts(operation, body).run()
+        answer = NOTHING if shortcut is None else shortcut()
+        return Attempts(operation, body).run() if answer is NOTHING else answer
     except BaseException as failure:
         error = failure
         raise

@@ -64,7 +64,7 @@ _OTHERS: dict[str, StatementKind] = {
 
 def statement_kind(sql: Any) -> StatementKind:
     """The kind of ``sql``, a string or whatever a driver takes for one."""
-    text = sql if isinstance(sql, str) else _text_of(sql)
+    text = text_of(sql)
     found = _FIRST_WORD.match(text)
     word = found.group(1).upper() if found else ""
     if word in _READS:
@@ -82,13 +82,13 @@ def may_commit(sql: Any) -> bool:
 
     When such a string fails, its error tells of the statement that failed and not of those before it.
     """
-    return _COMMIT.search(sql if isinstance(sql, str) else _text_of(sql)) is not None
+    return _COMMIT.search(text_of(sql)) is not None
 
 
 def commits_implicitly(sql: Any) -> bool:
     """Whether MySQL commits the open transaction before it executes ``sql`` (manual, "Statements That Cause an
     Implicit Commit")."""
-    found = _FIRST_WORD.match(sql if isinstance(sql, str) else _text_of(sql))
+    found = _FIRST_WORD.match(text_of(sql))
     return found is not None and found.group(1).upper() in _IMPLICIT
 
 
@@ -96,7 +96,10 @@ def _is_several(text: str) -> bool:
     return ";" in text.rstrip().rstrip(";")
 
 
-def _text_of(sql: Any) -> str:
+def text_of(sql: Any) -> str:
+    """``sql`` as text; empty where it cannot be put into words."""
+    if isinstance(sql, str):
+        return sql
     if isinstance(sql, bytes | bytearray):
         return sql.decode(errors="replace")
     try:

@@ -13,7 +13,7 @@ from ..exceptions import InvalidArgument
 from ..operations import Attempt, run
 from ..soft_delete import visibility
 from ..types import T
-from .reading import primary_key
+from .keyed import primary_key
 from .writes import Writes
 
 if TYPE_CHECKING:

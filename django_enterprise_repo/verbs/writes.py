@@ -16,7 +16,7 @@ from ..exceptions import InvalidArgument
 from ..operations import Attempt, UnitOfWork, run
 from ..operations.unit_of_work import with_retries
 from ..types import T
-from .reading import require_deadline
+from .reads import require_deadline
 from .rows import Rows
 
 R = TypeVar("R")

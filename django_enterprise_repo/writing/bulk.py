@@ -36,12 +36,18 @@ def insert_all(
 
 
 def create(
-    entities: Sequence[Any], model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt
+    entities: Sequence[Any],
+    model: type[Model],
+    alias: str,
+    send: Callable[[], list[Any]],
+    attempt: Attempt,
+    *,
+    overwrites: bool = False,
 ) -> list[Any]:
-    """Django's ``bulk_create`` of ``entities``, given as ``send``."""
+    """Django's ``bulk_create`` of ``entities``, given as ``send``, which ``overwrites`` rows in conflict or doesn't."""
     if not has_history(model):
         attempt.on_failure(partial(_forget_keys, [entity for entity in entities if entity.pk is None]))
-        return _insert(model, alias, send, attempt)
+        return _insert(model, alias, send, attempt, overwrites=overwrites)
     attempt.remember(*entities)
     with all_or_nothing(alias):
         return _insert(model, alias, send, attempt)
@@ -54,8 +60,10 @@ def _forget_keys(entities: Sequence[Any]) -> None:
         entity._state.adding = True
 
 
-def _insert(model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt) -> list[Any]:
-    change = Change(operation=attempt.operation, model=model, alias=alias, kind="+")
+def _insert(
+    model: type[Model], alias: str, send: Callable[[], list[Any]], attempt: Attempt, *, overwrites: bool = False
+) -> list[Any]:
+    change = Change(operation=attempt.operation, model=model, alias=alias, kind="+", overwrites=overwrites)
     inserted: list[Any] = path.execute(change, Call(send))
     if has_history(model):
         mark_recorded(inserted)

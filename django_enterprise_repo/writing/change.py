@@ -42,6 +42,7 @@ class Change:
         entity: the instance in hand, when the change is the save of one.
         intent: why.
         marker: the soft-delete marker that a deletion or restoration sets.
+        overwrites: an insert may change rows that are there already.
         raw: the values are written as they come, by ``loaddata``.
         begin: opens a transaction that lasts to the end of the change, for who needs a second statement after all.
         memo: what a concern keeps between its three steps, by the concern.
@@ -57,6 +58,7 @@ class Change:
     entity: Model | None = None
     intent: Intent = Intent.SAVE
     marker: Marker | None = None
+    overwrites: bool = False
     raw: bool = False
     begin: Callable[[], Any] | None = None
     memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)

@@ -16,7 +16,7 @@ from ..auditing.statements import delete_recorded
 from ..auditing.tables import is_recording, own_table
 from ..operations import Operation
 from . import database_cascades, path
-from .change import Change, Intent
+from .change import Call, Change, Intent
 from .compiling import our_queryset
 from .locking import locked, locked_keys
 from .pending import active_change
@@ -60,7 +60,10 @@ class WritePathCollector(Collector):
             for change in self._changes:
                 for instance in self.data.get(change.model, ()):
                     stack.enter_context(_told(instance, change))
-            total, by_model = super().delete()
+            statement = Call(super().delete)
+            for change in self._changes:
+                statement = path.fold(change, statement)
+            total, by_model = statement.send()
         self._applied(by_model)
         return total, by_model
 

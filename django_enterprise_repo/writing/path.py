@@ -7,16 +7,19 @@ from weakref import WeakKeyDictionary
 
 from django.db.models import Model
 
+from ..caching.identity import current_map
 from ..db import hooks
 from .audits import Audit
+from .caches import Caches
 from .change import Change, Concern, S
 from .operation_ledger import Ledger
 from .soft_deletes import SoftDeletes
 from .versions import Versions
 
 # The order is fixed: a version conflict is told before anything else looks at the row, and the history is
-# written of what all the others have made of it. The ledger asks for its transaction before the history does.
-_CONCERNS: tuple[Concern, ...] = (Versions(), SoftDeletes(), Ledger(), Audit())
+# written of what all the others have made of it. The ledger asks for its transaction before the history does. The
+# cache comes last, so that it is around whatever is sent.
+_CONCERNS: tuple[Concern, ...] = (Versions(), SoftDeletes(), Ledger(), Audit(), Caches())
 _by_model: WeakKeyDictionary[type[Model], tuple[Concern, ...]] = WeakKeyDictionary()
 
 
@@ -45,6 +48,9 @@ def execute(change: Change, statement: S) -> Any:
 
 def prepare(change: Change) -> None:
     """First step: before anything is sent."""
+    identities = current_map()
+    if identities is not None:
+        identities.empty(change.alias)
     for concern in concerns_of(change.model):
         concern.prepare(change)
 

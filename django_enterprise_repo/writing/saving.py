@@ -16,7 +16,7 @@ from django.db.models import Field, Model, QuerySet
 from ..auditing.history import attributed, is_told_by_signals
 from ..auditing.trail import take_mark
 from ..operations import Attempt, run
-from . import path
+from . import caches, path
 from .change import Change, Update
 from .misses import harmless_misses
 from .pending import Pending, active_change, current_change, take_pending
@@ -102,7 +102,9 @@ def update_table(
     """UPDATE one table of ``entity`` with the concerns of the change it belongs to."""
     change = current_change(entity)
     statement = Update(rows, values, sender, returns_columns=returns_columns, pk=pk)
-    return (statement if change is None else path.fold(change, statement)).send()
+    if change is None:
+        return caches.send_fenced(type(entity), rows.db, pk, statement)  # of loaddata, past our save_base()
+    return path.fold(change, statement).send()
 
 
 def table_saved(entity: Model, updated: Any) -> None:

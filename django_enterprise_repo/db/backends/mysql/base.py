@@ -33,5 +33,5 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
                 self._is_begun_by_sql = kind == "begin"
         return answer
 
-    def _is_in_transaction(self) -> bool:
-        return self._is_begun_by_sql or super()._is_in_transaction()
+    def is_in_transaction(self) -> bool:
+        return self._is_begun_by_sql or super().is_in_transaction()

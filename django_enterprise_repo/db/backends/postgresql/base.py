@@ -70,8 +70,8 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
         if (pool := cast("Any", self)._connection_pools.pop(self.alias, None)) is not None:
             self._pools_of_parents.append(pool)
 
-    def _is_in_transaction(self) -> bool:
-        return super()._is_in_transaction() or (
+    def is_in_transaction(self) -> bool:
+        return super().is_in_transaction() or (
             self.connection is not None and self.connection.info.transaction_status.name != "IDLE"
         )
 

@@ -1,0 +1,92 @@
+"""What became of the reads that asked a cache, counted by model: behind ``repository.cache_info()``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from django.db.models import Model
+
+logger = logging.getLogger("django_enterprise_repo.cache")
+
+#: What a look into the cache, or the attempt to fill it, can come to.
+Event = Literal["hit", "miss", "locked", "down", "unreadable", "bypassed", "filled", "unfillable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheInfo:
+    """What became of the reads of one model by its key in this process so far.
+
+    Attributes:
+        hit: answered by the cache.
+        miss: the cache had nothing, or something older than the last write.
+        locked: the row, or its whole model, is being written or was written a moment ago.
+        down: the cache did not answer, or is left alone since it did not.
+        unreadable: the cache had something that this project did not put there, or in another version of the schema.
+        bypassed: nobody asked it: a transaction that has written, a snapshot, a replica.
+        filled: rows put into the cache.
+        unfillable: rows that hold a value which the cache cannot keep exactly, or that it would not take.
+    """
+
+    hit: int = 0
+    miss: int = 0
+    locked: int = 0
+    down: int = 0
+    unreadable: int = 0
+    bypassed: int = 0
+    filled: int = 0
+    unfillable: int = 0
+
+    @property
+    def hit_ratio(self) -> float | None:
+        """The part of the reads that the cache has answered; ``None`` before the first one."""
+        reads = self.hit + self.miss + self.locked + self.down + self.unreadable + self.bypassed
+        return self.hit / reads if reads else None
+
+
+_NAMES = tuple(field.name for field in fields(CacheInfo))
+
+
+class CacheCounts:
+    """Counts events; safe to be used by many threads."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing counted and a new lock: for tests, and for the child of a fork."""
+        self._lock = threading.RLock()
+        self._counts: Counter[tuple[type[Model], Event]] = Counter()
+
+    def count(self, model: type[Model], event: Event) -> None:
+        with self._lock:
+            self._counts[model, event] += 1
+        if _report is not None and event in _ANSWERS:
+            _report(model, event == "hit")
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug(f"cache_{event}", extra={"model": model._meta.label})
+
+    def of(self, model: type[Model]) -> CacheInfo:
+        """What was counted for ``model``."""
+        with self._lock:
+            return CacheInfo(**{name: self._counts[model, name] for name in _NAMES})  # type: ignore[index]
+
+
+_ANSWERS = frozenset({"hit", "miss", "locked", "down", "unreadable", "bypassed"})
+_report: Callable[[type[Model], bool], None] | None = None
+
+
+def report_to(report: Callable[[type[Model], bool], None] | None) -> None:
+    """Let this one hear of every read that asked a cache, and whether it was a hit; it must neither raise nor wait."""
+    global _report
+    _report = report
+
+
+#: The counts of this process.
+cache_counts = CacheCounts()
+os.register_at_fork(after_in_child=cache_counts.reset)

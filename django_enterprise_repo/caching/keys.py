@@ -1,0 +1,106 @@
+"""Under which keys the rows of a model are cached.
+
+A key names the database and not the alias, so that two aliases of one database invalidate each other, and the table
+and not the model, so that proxies do. It names no version of the schema: an old process has to find what it
+invalidates for a new one. The schema is inside the value.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CharField, Field, IntegerField, Model, TextField, UUIDField
+
+from .compiled import key_fields, value_field
+
+
+class RowKeys(NamedTuple):
+    """The three keys of one row.
+
+    Attributes:
+        epoch: what changes when rows of the model change and nobody knows which.
+        generation: what changes when this row changes.
+        value: the row.
+    """
+
+    epoch: str
+    generation: str
+    value: str
+
+
+def row_keys(model: type[Model], key: Any, connection: BaseDatabaseWrapper) -> RowKeys:
+    """The keys of the row of ``model`` that has this primary key, in its own type."""
+    table = _table(model, connection)
+    name = f"{table}:{_name_of(key)}"
+    return RowKeys(f"{table}:e", f"{name}:g", f"{name}:v")
+
+
+def generation_key(model: type[Model], key: Any, connection: BaseDatabaseWrapper) -> str:
+    return f"{_table(model, connection)}:{_name_of(key)}:g"
+
+
+def epoch_key(model: type[Model], connection: BaseDatabaseWrapper) -> str:
+    return f"{_table(model, connection)}:e"
+
+
+def epoch_of(key: str) -> str:
+    """The epoch of the model that a row's generation belongs to; an epoch stays one."""
+    prefix, digest, *_ = key.split(":")
+    return f"{prefix}:{digest}:e"
+
+
+def has_exact_keys(model: type[Model], vendor: str) -> bool:
+    """Whether two keys of ``model`` are equal in the database only if they are equal here.
+
+    They are not where a collation looks at less than every character, as MariaDB's do by default, or where a number
+    has several spellings: a row would be cached under one of them and invalidated under another.
+    """
+    return all(_is_exact(value_field(field), vendor) for field in key_fields(model))
+
+
+def _is_exact(field: Field[Any, Any], vendor: str) -> bool:
+    if isinstance(field, CharField | TextField):
+        return vendor in ("postgresql", "sqlite") and not getattr(field, "db_collation", None)
+    return isinstance(field, IntegerField | UUIDField)
+
+
+def _name_of(key: Any) -> str:
+    if type(key) is int:
+        return str(key)
+    if isinstance(key, tuple | list):
+        return ",".join(map(_name_of, key))
+    if isinstance(key, UUID):
+        return key.hex
+    # Of text only the digest: memcached takes neither blanks nor more than 250 characters.
+    return blake2b(str(key).encode(), digest_size=16).hexdigest()
+
+
+def _table(model: type[Model], connection: BaseDatabaseWrapper) -> str:
+    settings = connection.settings_dict
+    place = (connection.vendor, settings["HOST"], settings["PORT"], settings["NAME"], connection.alias, os.getpid())
+    return _prefix(model._meta.db_table, *place)
+
+
+@lru_cache(maxsize=4096)
+def _prefix(table: str, vendor: str, host: str, port: Any, name: Any, alias: str, process: int) -> str:
+    database = (vendor, *_place(vendor, host, port, name, alias, process))
+    digest = blake2b("\0".join((*database, table)).encode(errors="surrogateescape"), digest_size=12)
+    return f"repository:{digest.hexdigest()}"
+
+
+def _place(vendor: str, host: str, port: Any, name: Any, alias: str, process: int) -> tuple[str, ...]:
+    if vendor == "sqlite":
+        if str(name) == ":memory:" or "mode=memory" in str(name):
+            return (str(name), alias, str(process))  # nobody else's
+        return (str(Path(str(name)).resolve()),)
+    host = "127.0.0.1" if host in ("localhost", "::1") else host.lower()
+    return (host, str(port or _PORTS.get(vendor, "")), str(name))
+
+
+_PORTS = {"postgresql": "5432", "mysql": "3306", "oracle": "1521"}
