@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -154,6 +155,22 @@ def test_a_registered_field_that_does_not_bring_its_value_back_is_not_believed(t
     with pytest.raises(Unencodable, match=r"testapp\.Row\.price has a value of type Money that") as caught:
         codec_with(price=MoneyField()).encode((1, Money(Decimal(1), "EUR")))
     assert "s3cret" not in str(caught.value)
+
+
+class Choice(enum.IntEnum):
+    ONE = 1
+
+
+@pytest.mark.parametrize(("from_cached", "comes_back"), [(Choice, True), (int, False)])
+def test_an_equal_value_of_another_type_is_another_value(from_cached, comes_back):
+    register_field(ConvertedField, int, int, from_cached)
+    codec = codec_with(choice=ConvertedField())
+
+    if comes_back:
+        assert round_trip(codec, Choice.ONE)[0] is Choice.ONE
+    else:
+        with pytest.raises(Unencodable):
+            codec.encode((1, Choice.ONE))
 
 
 def test_a_function_that_fails_later_makes_a_miss():
