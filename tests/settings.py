@@ -19,7 +19,8 @@ _NOWHERE = str(Path(tempfile.gettempdir(), "test_enterprise_repo_nowhere.sqlite3
 
 REPO_DATABASE = os.environ.get("REPO_DATABASE", "sqlite")
 
-_ENGINES = "django.db.backends" if os.environ.get("REPO_ENGINE") == "django" else "django_enterprise_repo.db.backends"
+REPO_ENGINE = os.environ.get("REPO_ENGINE", "ours")
+_ENGINES = "django.db.backends" if REPO_ENGINE == "django" else "django_enterprise_repo.db.backends"
 _ENGINE_OF = {"sqlite": "sqlite3", "postgres": "postgresql", "mariadb": "mysql"}
 
 

@@ -8,16 +8,20 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.conf import settings
+from django.db import transaction
 
 from django_enterprise_repo import operation_context
-from django_enterprise_repo.caching.counters import cache_counts
 from tests.db.auditing.test_write_paths import EVERY
 from tests.db.caching.conftest import expire_locks
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything_cached")]
 
 MODELS: list[Any] = list(apps.get_app_config("testapp").get_models())
+
+
+#: What a manager alone cannot see through Django's engine.
+UNSEEN = ("manager alone: save-", "manager alone: delete-")
 
 
 class Rollback(Exception):
@@ -32,6 +36,10 @@ def reads() -> dict[tuple[Any, Any], Any]:
         if hasattr(model._default_manager, "get_or_none") and not model._meta.swapped
         for pk in model._base_manager.order_by("pk").values_list("pk", flat=True)
     }
+
+
+def read(known: Any) -> dict[tuple[Any, Any], Any]:
+    return {(model, pk): model._default_manager.get_or_none(pk) for model, pk in known}
 
 
 def rows(known: Any) -> dict[tuple[Any, Any], Any]:
@@ -52,45 +60,33 @@ def user():
     return get_user_model().objects.create(username="ada")
 
 
-@pytest.mark.parametrize("nested", [False, True], ids=["autocommit", "nested"])
-@pytest.mark.parametrize(("prepare", "write", "expected"), [row[1:] for row in EVERY], ids=[row[0] for row in EVERY])
-def test_what_the_cache_answers_is_what_the_database_has(
-    prepare, write, expected, nested, user, everything_cached
-):
-    prepare()
-    expire_locks(everything_cached)
-    known = reads()
-    warm = {model: cache_counts.of(model).hit for model, _ in known}
-    assert values(reads()) == values(rows(known))
-    for model in warm:
-        kept = cache_counts.of(model)
-        assert kept.hit > warm[model] or kept == type(kept)() or not kept.filled
-
-    with transaction.atomic() if nested else nullcontext(), operation_context(user=user):
-        write()
-        if nested:
-            assert values(reads()) == values(rows(reads()))
-
-    assert values(reads()) == values(rows(reads()))
-    assert values({key: key[0]._default_manager.get_or_none(key[1]) for key in known}) == values(rows(known))
-    expire_locks(everything_cached)
-    assert values(reads()) == values(rows(reads()))
-    assert values({key: key[0]._default_manager.get_or_none(key[1]) for key in known}) == values(rows(known))
-
-
-@pytest.mark.parametrize(("prepare", "write", "expected"), [row[1:] for row in EVERY], ids=[row[0] for row in EVERY])
-def test_a_rollback_leaves_nothing_wrong(prepare, write, expected, user, everything_cached):
-    prepare()
-    expire_locks(everything_cached)
-    known = reads()
-
-    with pytest.raises(Rollback), transaction.atomic(), operation_context(user=user):
-        write()
-        reads()
-        raise Rollback
-
-    assert not connection.in_atomic_block
+def assert_true(known: Any, cache: Any) -> None:
+    """The cache answers what the database has, for rows that were known before and those there are now."""
     for _ in range(2):
-        assert values({key: key[0]._default_manager.get_or_none(key[1]) for key in known}) == values(rows(known))
+        assert values(read(known)) == values(rows(known))
         assert values(reads()) == values(rows(reads()))
-        expire_locks(everything_cached)
+        expire_locks(cache)
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["autocommit", "nested"])
+@pytest.mark.parametrize(("prepare", "write"), [row[1:3] for row in EVERY], ids=[row[0] for row in EVERY])
+def test_what_the_cache_answers_is_what_the_database_has(prepare, write, nested, user, everything_cached, request):
+    if settings.REPO_ENGINE == "django" and request.node.callspec.id.startswith(UNSEEN):
+        pytest.skip("Django's own save() and delete(), which the check W012 tells of")
+    prepare()
+    expire_locks(everything_cached)
+    known = reads()
+    assert values(reads()) == values(rows(known))
+
+    with pytest.raises(Rollback) if nested else nullcontext():
+        with transaction.atomic() if nested else nullcontext(), operation_context(user=user):
+            write()
+            assert values(reads()) == values(rows(reads()))
+            if nested:
+                raise Rollback
+    assert_true(known, everything_cached)
+
+    if nested:
+        with transaction.atomic(), operation_context(user=user):
+            write()
+        assert_true(known, everything_cached)
