@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from django.core.signals import setting_changed
 
 from .. import conf
-from ..operations import Operation, counts, observe_with
+from ..operations import Operation, counts, observe_with, when_committed
 from ..resilience.breakers import circuit_state_changed
 from .records import OperationRecords
 
@@ -52,6 +53,16 @@ class Listener:
             self._records.finished(operation)
         except Exception as error:  # noqa: BLE001  # as above
             self._report("records", error)
+        if operation.history_rows and operation.error is None:
+            when_committed(operation, partial(self._committed, operation))
+
+    def _committed(self, operation: Operation) -> None:
+        counts.count_history(operation)
+        if self._metrics is not None:
+            try:
+                self._metrics.count_history(operation)
+            except Exception as error:  # noqa: BLE001  # as above
+                self._report("metrics", error)
 
     def circuit_changed(self, alias: str, old: str, new: str, breaker: Any, **signal: Any) -> None:
         """A receiver of ``circuit_state_changed``."""

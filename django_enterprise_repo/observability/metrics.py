@@ -34,6 +34,11 @@ def finished(operation: Operation) -> None:
     (_made or _register()).finished(operation)
 
 
+def count_history(operation: Operation) -> None:
+    """Count the history rows of an operation that is committed."""
+    registered().count_history(operation)
+
+
 def circuit_changed(alias: str, old: str, new: str, breaker: Any) -> None:
     """Count a change of a circuit's state, and show the state it is in."""
     registered().circuit_changed(alias, old, new, breaker)
@@ -155,6 +160,7 @@ class Metrics:
             buckets=BUCKETS,
         )
         self._errors = counter("errors", "Operations that ended in an error.", "operation", "model", "kind")
+        self._history_rows = counter("history_rows", "History rows that were written and committed.", "model", "alias")
         self._cache_hits = counter("cache_hits", "Reads that the cache answered.", "model")
         self._cache_misses = counter("cache_misses", "Reads that the cache could not answer.", "model")
         self._retries = counter("retries", "Attempts after a failed one, by its kind.", "alias", "reason")
@@ -244,16 +250,23 @@ class Metrics:
             for state in STATES:
                 self._state.labels(name, state).set(state == snapshot.state)
 
+    def count_history(self, operation: Operation) -> None:
+        alias = self._alias(operation.spec.alias)
+        for model, rows in operation.history_rows.items():
+            self._history_rows.labels(self._model(model), alias).inc(rows)
+
     def count_cache(self, model: type[Model], *, hit: bool) -> None:
-        with self._lock:
-            label = _models.of(model._meta.label)
-        (self._cache_hits if hit else self._cache_misses).labels(label).inc()
+        (self._cache_hits if hit else self._cache_misses).labels(self._model(model)).inc()
 
     def _names(self, operation: Operation) -> tuple[str, str, str]:
         spec = operation.spec
         name = spec.name if spec.name in OPERATIONS else "other"
         with self._lock:
             return name, _models.of(spec.model._meta.label), _aliases.of(spec.alias)
+
+    def _model(self, model: type[Model]) -> str:
+        with self._lock:
+            return _models.of(model._meta.label)
 
     def _alias(self, alias: str) -> str:
         with self._lock:

@@ -14,6 +14,7 @@ from .failures import fetch_failure
 from .operation import Attempt, Observer, Operation, OperationSpec, describe, observe_with, operation_finished
 from .outcomes import ERROR_KINDS, OPERATIONS, OUTAGES, Outcome, error_kind, outcome_of
 from .scope import NOTHING, active_operation, latest_operation, run
+from .settling import when_committed
 from .unit_of_work import UnitOfWork
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "operation_finished",
     "outcome_of",
     "run",
+    "when_committed",
 ]

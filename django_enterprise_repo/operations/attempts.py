@@ -23,9 +23,12 @@ R = TypeVar("R")
 
 def join(body: Callable[[Attempt], R], attempt: Attempt) -> R:
     """Run ``body`` as part of an attempt that somebody else has begun."""
+    operation = attempt.operation
+    history_rows = operation.history_rows
     try:
         return body(attempt)
     except BaseException:
+        operation.history_rows = history_rows  # those it has added are rolled back
         attempt.fail()
         raise
 

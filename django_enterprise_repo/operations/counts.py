@@ -26,6 +26,8 @@ class OperationCounts:
         errors: how many that ended in an error, by its kind.
         retries: attempts after the first.
         seconds: how long they took together.
+        history_rows: how many rows of the model's history the write path has written and committed, whichever model
+            the operation was on.
     """
 
     operations: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -33,6 +35,7 @@ class OperationCounts:
     errors: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     retries: int = 0
     seconds: float = 0.0
+    history_rows: int = 0
 
     @property
     def total(self) -> int:
@@ -61,6 +64,7 @@ class Counts:
         # Re-entrant: a finalizer may run at any line, and use the database.
         self._lock = threading.RLock()
         self._rows: dict[tuple[type[Model], str, str | None], _Row] = {}
+        self._history: Counter[type[Model]] = Counter()
 
     def count(self, operation: Operation) -> None:
         """Count an operation that has finished."""
@@ -73,6 +77,11 @@ class Counts:
             row.number += 1
             row.seconds += operation.duration or 0.0
             row.retries += operation.attempts - 1
+
+    def count_history(self, operation: Operation) -> None:
+        """Count the history rows of an operation that is committed."""
+        with self._lock:
+            self._history.update(operation.history_rows)
 
     def of(self, model: type[Model]) -> OperationCounts:
         """What was counted for ``model``."""
@@ -90,12 +99,14 @@ class Counts:
                     errors[kind] += row.number
                 retries += row.retries
                 seconds += row.seconds
+            history_rows = self._history[model]
         return OperationCounts(
             operations=_frozen(operations),
             outcomes=_frozen(outcomes),
             errors=_frozen(errors),
             retries=retries,
             seconds=seconds,
+            history_rows=history_rows,
         )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from threading import get_ident
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 from uuid import UUID
 
@@ -31,6 +32,7 @@ class Observer(Protocol):
 
 
 _observer: Observer | None = None
+_NO_ROWS: Mapping[type[Model], int] = MappingProxyType({})
 
 
 def observe_with(observer: Observer | None) -> None:
@@ -77,6 +79,7 @@ class Operation:
         "deleted_from",
         "duration",
         "error",
+        "history_rows",
         "outer",
         "retried_for",
         "spec",
@@ -102,6 +105,8 @@ class Operation:
         self.deleted_from: set[type[Model]] = set()
         #: What the write path counts for a ledger, if one is kept.
         self.tally: Any = None
+        #: History rows that the write path wrote for it, by the model whose they are: replaced and never changed.
+        self.history_rows = _NO_ROWS
         #: How often it was tried so far.
         self.attempts = 1
         #: The kinds of failure that were followed by another attempt, in their order.
@@ -128,7 +133,12 @@ class Operation:
         self.attempts += 1
         self.deleted_from.clear()
         self.tally = None
+        self.history_rows = _NO_ROWS
         self._moment = None
+
+    def count_history(self, model: type[Model], rows: int) -> None:
+        """So many more history rows of ``model`` were written."""
+        self.history_rows = {**self.history_rows, model: self.history_rows.get(model, 0) + rows}
 
     def finish(self, error: BaseException | None) -> None:
         self.duration = time.perf_counter() - self.started

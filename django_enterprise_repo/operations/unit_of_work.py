@@ -17,7 +17,7 @@ from ..exceptions import CommitMark, CommitOutcomeUnknown, InvalidArgument, Inva
 from ..policies import Project, RetryPolicy
 from ..resilience.classification import classify
 from ..resilience.commits import commit_mark, verify_commit
-from ..resilience.guards import guard_of, is_in_transaction, recorded_verdict
+from ..resilience.guards import guard_of, is_in_transaction, is_opened_by_test, recorded_verdict
 from .attempts import Attempts
 from .operation import Attempt, Operation, OperationSpec
 from .scope import note_elsewhere, unit_on
@@ -70,7 +70,7 @@ class UnitOfWork:
         alias = self._spec.alias
         call = partial(function, *args, **kwargs)
         connection = connections[alias]
-        if is_in_transaction(connection) and not _is_opened_by_test(connection):
+        if is_in_transaction(connection) and not is_opened_by_test(connection):
             with transaction.atomic(using=alias, durable=self._durable):
                 return call()
         operation = Operation(self._spec, connection)
@@ -129,11 +129,6 @@ def _unknown_outcome(failure: Error) -> CommitOutcomeUnknown | None:
         return failure
     verdict = recorded_verdict(failure) or classify(failure, "commit")
     return CommitOutcomeUnknown(code=verdict.code) if verdict.fate == "unknown" else None
-
-
-def _is_opened_by_test(connection: Any) -> bool:
-    blocks = connection.atomic_blocks
-    return bool(blocks) and blocks[-1]._from_testcase
 
 
 def _refuse_coroutines(function: Callable[..., Any]) -> None:

@@ -79,6 +79,12 @@ def is_in_transaction(connection: BaseDatabaseWrapper) -> bool:
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
+def is_opened_by_test(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the innermost transaction on ``connection`` is one that Django's ``TestCase`` has opened."""
+    blocks = cast("Any", connection).atomic_blocks
+    return bool(blocks) and blocks[-1]._from_testcase
+
+
 def record_verdict(error: BaseException, verdict: Verdict, alias: str) -> None:
     """Keep with ``error`` what an engine of ours makes of it, and whose it is."""
     recorded: Any = error

@@ -124,6 +124,13 @@ def _relatives_to_write(change: Change) -> list[Relative]:
     return [relative for relative in touched if relative.shared]
 
 
+def _count(change: Change, table: HistoryTable, recorded: int) -> int:
+    """``recorded``, after its operation has heard of so many rows."""
+    if recorded:
+        change.operation.count_history(table.model, recorded)
+    return recorded
+
+
 def _stamp(table: HistoryTable, change: Change) -> Stamp:
     return table.stamp(change.operation, change.alias, change.entity)
 
@@ -143,6 +150,7 @@ def _fold_save(change: Change, record: _Record, statement: Update) -> Update:
     def send(statement: Update) -> Any:
         sql, params = compiling.save_sql(statement, connections[change.alias])
         record.is_complete = change_and_copy_one(table, change.alias, sql, params, stamp)
+        _count(change, table, int(record.is_complete))
         return compiling.as_returned(int(record.is_complete))
 
     # Where there is no row to update Django goes on and inserts one, which is a second statement.
@@ -154,7 +162,8 @@ def _copy_saved(change: Change, record: _Record) -> None:
     assert entity is not None
     for table, stamp in record.stamps.items():
         kind = "~" if table.model in record.updated else "+"
-        require_equal(change.model, 1, record_keys(table, change, [entity.pk], kind, stamp, entity))
+        recorded = record_keys(table, change, [entity.pk], kind, stamp, entity)
+        require_equal(change.model, 1, _count(change, table, recorded))
     # What Django saves by itself it doesn't tell of; a row that was there before is an update of all its tables.
     is_known = takes_write_path(change.model)
     for relative, stamp in record.relatives:
@@ -178,7 +187,7 @@ def _fold_set(change: Change, record: _Record, statement: Update) -> Update:
             if not sql:
                 return 0
             record.is_complete = True
-            return change_and_copy(table, change.alias, sql, params, stamp)
+            return _count(change, table, change_and_copy(table, change.alias, sql, params, stamp))
 
         return statement.sent_by(send)
 
@@ -216,7 +225,7 @@ def _copy_changed(change: Change, record: _Record, changed: int) -> None:
             recorded = record_rows(table, record.rows, "~", stamp)
         else:
             recorded = record_keys(table, change, keys, "~", stamp)
-        require_equal(change.model, changed, recorded)
+        require_equal(change.model, changed, _count(change, table, recorded))
     for relative, stamp in record.relatives if keys else ():
         record_relative(relative, change, stamp, {model: _keys_in(model, change, keys) for model in relative.shared})
 
@@ -246,7 +255,7 @@ def _copy_inserted(change: Change, record: _Record, entities: Sequence[Model]) -
         for entity in by_hand:
             own = table.stamp(change.operation, change.alias, entity)
             recorded += record_keys(table, change, [entity.pk], "+", own, entity)
-        require_equal(change.model, len(entities), recorded)
+        require_equal(change.model, len(entities), _count(change, table, recorded))
 
 
 # Deletions.
@@ -258,4 +267,4 @@ def _copy_deleted(table: HistoryTable, change: Change, stamp: Stamp) -> int:
     recorded = record_keys(table, change, keys, "-", stamp, change.entity)
     for rows in change.sets:
         recorded += record_rows(table, rows, "-", stamp)
-    return recorded
+    return _count(change, table, recorded)

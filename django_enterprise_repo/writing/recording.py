@@ -61,7 +61,9 @@ def record_relative(
     found = list(locked(rows.filter(is_changed).order_by("pk")).order_by("pk").values_list("pk", flat=True))
     if found:
         chosen = rows.filter(compiling.key_in(table.model, found))
-        require_equal(table.model, len(found), record_rows(table, chosen, "~", stamp, change.entity))
+        recorded = record_rows(table, chosen, "~", stamp, change.entity)
+        require_equal(table.model, len(found), recorded)
+        change.operation.count_history(table.model, recorded)
 
 
 def require_equal(model: type[Model], changed: int, recorded: int) -> None:
