@@ -12,6 +12,7 @@ from django.core.signals import setting_changed
 from .. import conf
 from ..operations import Operation, counts, observe_with, when_committed
 from ..resilience.breakers import circuit_state_changed
+from .labels import limit_models
 from .records import OperationRecords
 
 logger = logging.getLogger("django_enterprise_repo.observability")
@@ -30,7 +31,7 @@ class Listener:
         if conf.metrics_wanted():
             from . import metrics  # which imports prometheus_client when the first operation begins
 
-            metrics.limit_models(conf.metrics_model_limit())
+            limit_models(conf.metrics_model_limit())
             self._metrics = metrics
         self._records = OperationRecords(conf.slow_operation())
         self._reported: set[str] = set()

@@ -10,18 +10,15 @@ import os
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 from django.db.models import Model
 
 from ..operations import OPERATIONS, Operation, error_kind, outcome_of
-from ..resilience.breakers import existing_breakers
+from .circuits import AskedCircuits, CircuitMetrics, ToldCircuits
+from .labels import alias_label, model_label
 
 #: Seconds. Below the client's own, which start at 5 ms: a read by primary key takes less than one.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10)
-STATES = ("closed", "half-open", "open")
-#: Most database aliases with metrics of their own; projects that make aliases up at run time have more.
-MOST_ALIASES = 100
 
 
 def begun(operation: Operation) -> None:
@@ -66,7 +63,7 @@ def exposition(accept: str) -> tuple[bytes, str]:
 
     registered().show_breakers()
     registry: Any = REGISTRY
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    if _is_multiprocess():
         registry = CollectorRegistry()
         collect: Any = MultiProcessCollector
         collect(registry)
@@ -79,21 +76,22 @@ def exposition(accept: str) -> tuple[bytes, str]:
     return write(registry), "text/plain; version=0.0.4; charset=utf-8"
 
 
-class _Labels:
-    """Label values for what there may be more of than a time series database should hold: the first so many, and
-    ``"other"`` for all that come later."""
+def _is_multiprocess() -> bool:
+    """Whether the client writes its numbers into files, which the scrape of any process reads."""
+    return "PROMETHEUS_MULTIPROC_DIR" in os.environ
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._known: set[str] = set()
 
-    def of(self, value: str) -> str:
-        if value in self._known:
-            return value
-        if len(self._known) >= self.limit:
-            return "other"
-        self._known.add(value)
-        return value
+_STATE = ("circuit_breaker_state", "1 for the state a circuit is in.", "breaker", "state")
+_REJECTIONS = ("circuit_breaker_rejections", "Calls that an open circuit rejected.", "breaker")
+
+
+def _circuit_families() -> tuple[Any, Any]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    def family(kind: Any, name: str, text: str, *labels: str) -> Any:
+        return kind(f"repository_{name}", text, labels=labels)
+
+    return family(GaugeMetricFamily, *_STATE), family(CounterMetricFamily, *_REJECTIONS)
 
 
 class _Series(NamedTuple):
@@ -111,7 +109,7 @@ class _Running:
 
     def __init__(self, gauge: Any) -> None:
         self._operations: set[Operation] = set()
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        if _is_multiprocess():
             self._gauge = gauge
             self.add, self.discard = self._add, self._discard
         else:
@@ -127,15 +125,6 @@ class _Running:
         if operation in self._operations:
             self._operations.discard(operation)
             self._gauge.dec()
-
-
-_models = _Labels(100)
-_aliases = _Labels(MOST_ALIASES)
-
-
-def limit_models(limit: int) -> None:
-    """How many models have labels of their own."""
-    _models.limit = limit
 
 
 class Metrics:
@@ -166,19 +155,25 @@ class Metrics:
         self._retries = counter("retries", "Attempts after a failed one, by its kind.", "alias", "reason")
         self._unknown = counter("commit_unknown", "Commits of which nobody knows whether they took effect.", "alias")
         self._in_flight = gauge("operations_in_flight", "Operations that are running.", "alias")
-        self._state = gauge("circuit_breaker_state", "1 for the state a circuit is in.", "breaker", "state")
         self._transitions = counter(
             "circuit_breaker_transitions", "Changes of a circuit's state.", "breaker", "from", "to"
         )
-        self._rejections = counter("circuit_breaker_rejections", "Calls that an open circuit rejected.", "breaker")
-        self._rejected: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-        self.after_fork()
+        self._circuits: CircuitMetrics
+        if _is_multiprocess():
+            self._circuits = ToldCircuits(gauge(*_STATE), counter(*_REJECTIONS))
+        else:
+            self._circuits = collector = AskedCircuits(_circuit_families)
+            registry.register(collector)
+        self._series: dict[tuple[str, type[Model], str], _Series] = {}
+        self._running: dict[str, _Running] = {}
+        self._lock = threading.RLock()
 
     def after_fork(self) -> None:
         """In the multiprocess mode a child has files of its own, in which it has to show its breakers anew."""
         self._lock = threading.RLock()
-        self._series: dict[tuple[str, type[Model], str], _Series] = {}
-        self._running: dict[str, _Running] = {}
+        self._series.clear()
+        self._running.clear()
+        self._circuits.after_fork()
 
     def begun(self, operation: Operation) -> None:
         alias = operation.spec.alias
@@ -199,7 +194,7 @@ class Metrics:
             self._retried(operation)
 
     def _make_running(self, alias: str) -> _Running:
-        label = self._alias(alias)
+        label = alias_label(alias)
         with self._lock:
             if label not in self._running:
                 self._running[label] = _Running(self._in_flight.labels(label))
@@ -208,69 +203,48 @@ class Metrics:
 
     def _make_series(self, operation: Operation) -> _Series:
         spec = operation.spec
-        name, model, alias = self._names(operation)
+        name, model, alias = _names(operation)
         found = _Series(self._queries.labels(name, model, alias, "ok"), self._seconds.labels(name, model))
         self._series[spec.name, spec.model, spec.alias] = found
         self.show_breakers()
         return found
 
     def _failed(self, operation: Operation, kind: str) -> None:
-        name, model, alias = self._names(operation)
+        name, model, alias = _names(operation)
         self._queries.labels(name, model, alias, outcome_of(kind)).inc()
         self._errors.labels(name, model, kind).inc()
         if kind == "commit_unknown":
             self._unknown.labels(alias).inc()
         elif kind == "circuit_open":
-            self.show_breakers()
+            self._circuits.rejected(operation.spec.alias)
 
     def _retried(self, operation: Operation) -> None:
-        alias = self._alias(operation.spec.alias)
+        alias = alias_label(operation.spec.alias)
         for reason in operation.retried_for:
             self._retries.labels(alias, reason).inc()
         if "circuit_open" in operation.retried_for:
-            self.show_breakers()
+            self._circuits.rejected(operation.spec.alias)
 
     def circuit_changed(self, alias: str, old: str, new: str, breaker: Any) -> None:
-        self._transitions.labels(self._alias(alias), old, new).inc()
-        self._show(breaker)
+        self._transitions.labels(alias_label(alias), old, new).inc()
+        self._circuits.changed(breaker)
 
     def show_breakers(self) -> None:
-        """The state of every breaker, and how many calls it has rejected since this was last asked for."""
-        for breaker in existing_breakers().values():
-            self._show(breaker)
-
-    def _show(self, breaker: Any) -> None:
-        snapshot = breaker.snapshot()
-        name = self._alias(snapshot.alias)
-        with self._lock:
-            rejected = snapshot.rejected - self._rejected.get(breaker, 0)
-            self._rejected[breaker] = max(snapshot.rejected, self._rejected.get(breaker, 0))
-        self._rejections.labels(name).inc(max(rejected, 0))
-        if name == snapshot.alias:  # the breakers behind "other" are in no state that they share
-            for state in STATES:
-                self._state.labels(name, state).set(state == snapshot.state)
+        """Write down how the breakers are, where a scrape doesn't ask them."""
+        self._circuits.show()
 
     def count_history(self, operation: Operation) -> None:
-        alias = self._alias(operation.spec.alias)
+        alias = alias_label(operation.spec.alias)
         for model, rows in operation.history_rows.items():
-            self._history_rows.labels(self._model(model), alias).inc(rows)
+            self._history_rows.labels(model_label(model), alias).inc(rows)
 
     def count_cache(self, model: type[Model], *, hit: bool) -> None:
-        (self._cache_hits if hit else self._cache_misses).labels(self._model(model)).inc()
+        (self._cache_hits if hit else self._cache_misses).labels(model_label(model)).inc()
 
-    def _names(self, operation: Operation) -> tuple[str, str, str]:
-        spec = operation.spec
-        name = spec.name if spec.name in OPERATIONS else "other"
-        with self._lock:
-            return name, _models.of(spec.model._meta.label), _aliases.of(spec.alias)
 
-    def _model(self, model: type[Model]) -> str:
-        with self._lock:
-            return _models.of(model._meta.label)
-
-    def _alias(self, alias: str) -> str:
-        with self._lock:
-            return _aliases.of(alias)
+def _names(operation: Operation) -> tuple[str, str, str]:
+    spec = operation.spec
+    return spec.name if spec.name in OPERATIONS else "other", model_label(spec.model), alias_label(spec.alias)
 
 
 _registering = threading.RLock()

@@ -289,6 +289,11 @@ class Circuit:
         return self._phase.name
 
     @property
+    def rejected(self) -> int:
+        """Calls turned away since the process started."""
+        return self._rejected
+
+    @property
     def fail_counter(self) -> int:
         return self._phase.failures
 

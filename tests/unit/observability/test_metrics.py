@@ -13,7 +13,7 @@ import pytest
 from django.db import connections
 
 from django_enterprise_repo.exceptions import CircuitOpenError, CommitOutcomeUnknown, DuplicateKeyError
-from django_enterprise_repo.observability import listening, metrics
+from django_enterprise_repo.observability import labels, listening
 from django_enterprise_repo.observability.metrics import Metrics
 from django_enterprise_repo.operations import ERROR_KINDS, OPERATIONS, Operation, OperationSpec, outcome_of
 from django_enterprise_repo.policies import BreakerPolicy
@@ -35,8 +35,8 @@ def registry():
 @pytest.fixture
 def counting(registry, monkeypatch):
     """Metrics in a registry of their own, which know no model yet."""
-    monkeypatch.setattr(metrics, "_models", metrics._Labels(2))
-    monkeypatch.setattr(metrics, "_aliases", metrics._Labels(2))
+    monkeypatch.setattr(labels, "_models", labels.Labels(2))
+    monkeypatch.setattr(labels, "_aliases", labels.Labels(2))
     listening.stop()
     yield Metrics(registry)
     listening.start()
@@ -127,7 +127,6 @@ def circuit():
 
 def test_a_breaker_is_in_one_state(counting, registry, circuit):
     def states():
-        counting.show_breakers()
         return [
             registry.get_sample_value("repository_circuit_breaker_state", {"breaker": "default", "state": state})
             for state in ("closed", "half-open", "open")
@@ -156,6 +155,48 @@ def test_transitions_and_rejections_are_counted_once(counting, registry, circuit
     assert registry.get_sample_value("repository_circuit_breaker_transitions_total", labels) == 1
 
 
+def test_a_rejection_writes_nothing_and_a_scrape_sees_it(counting, registry, circuit, monkeypatch):
+    """Where somebody can ask, nobody is told."""
+    circuit.open()
+    monkeypatch.setattr("django_enterprise_repo.observability.circuits.existing_breakers", None)
+    monkeypatch.setattr(type(circuit), "snapshot", None)
+    run(counting, error=CircuitOpenError(retry_after=1))
+    run(counting, retried_for=("circuit_open",))
+    monkeypatch.undo()
+
+    with pytest.raises(CircuitOpenError):
+        circuit.admit()
+    assert registry.get_sample_value("repository_circuit_breaker_rejections_total", {"breaker": "default"}) == 1
+
+
+def test_a_scrape_of_one_metric_by_its_name_asks_the_circuits(counting, registry, circuit):
+    circuit.open()
+    only = registry.restricted_registry(["repository_circuit_breaker_state"])
+    (family,) = only.collect()
+    assert {sample.labels["state"]: sample.value for sample in family.samples} == {
+        "closed": 0,
+        "half-open": 0,
+        "open": 1,
+    }
+
+
+def test_circuits_beyond_the_limit_of_aliases_share_their_rejections_and_no_state(counting, registry, circuit):
+    for alias in ("other1", "other2", "other3"):
+        breakers.breaker(alias).open()
+        with pytest.raises(CircuitOpenError):
+            breakers.breaker(alias).admit()
+
+    found = {
+        tuple(sorted(sample.labels.items())): sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name.startswith("repository_circuit_breaker_") and sample.value
+    }
+    assert found[(("breaker", "other"),)] == 2
+    assert (("breaker", "other1"), ("state", "open")) in found
+    assert not [labels for labels in found if ("breaker", "other") in labels and len(labels) > 1]
+
+
 def test_the_cache_has_its_metrics(counting, registry):
     counting.count_cache(Item, hit=True)
     counting.count_cache(Item, hit=False)
@@ -170,10 +211,10 @@ def test_the_docs_name_every_metric_and_no_other(counting, registry):
 
     assert len(documented) == len(rows)
     existing = {}
-    for collector in vars(counting).values():
-        for metric in collector.describe() if hasattr(collector, "describe") else ():
+    for collector in set(registry._names_to_collectors.values()):
+        for metric in collector.describe():
             name = metric.name + ("_total" if metric.type == "counter" else "")
-            existing[name] = (metric.type, set(collector._labelnames))
+            existing[name] = (metric.type, set(getattr(collector, "_labelnames", ()) or metric._labelnames))
     assert documented == existing
     anywhere = set(re.findall(r"\b(repository_[a-z_]+)", page + GUIDE.read_text()))
     assert {re.sub("_(bucket|count|sum)$", "", name) for name in anywhere} == set(existing)
@@ -195,29 +236,40 @@ import os, sys
 import django
 django.setup()
 from django.db import connections
+from django_enterprise_repo.exceptions import CircuitOpenError
 from django_enterprise_repo.observability import listening, metrics
 from django_enterprise_repo.operations import Operation, OperationSpec
 from django_enterprise_repo.resilience import breakers
 from tests.testapp.models import Item
 
-def one():
+def one(error=None):
     operation = Operation(OperationSpec("get", Item, "default"), connections["default"])  # the observer hears of it
-    operation.finish(None)
+    operation.finish(error)
     return Operation(OperationSpec("get", Item, "default"), connections["default"])
 
-breakers.breaker("default")
-running = [one()]
-children = []
-for _ in range(2):
+def rejected(by_an_operation):
+    try:
+        breakers.breaker("default").admit()
+    except CircuitOpenError as error:
+        if by_an_operation:
+            one(error)
+
+def told(*work):
     ready, done = os.pipe(), os.pipe()
     pid = os.fork()
     if not pid:
         running.append(one())
+        for step in work:
+            step()
         os.write(ready[1], b"x")
         os.read(done[0], 1)
         os._exit(0)
-    children.append((pid, done[1]))
     os.read(ready[0], 1)
+    children.append((pid, done[1]))
+
+circuit = breakers.breaker("default")
+running, children = [one()], []
+{script}
 body, _ = metrics.exposition("")
 for pid, done in children:
     os.write(done, b"x")
@@ -226,19 +278,59 @@ print(body.decode())
 """
 
 
-def test_all_processes_are_counted_together(tmp_path):
-    environment = {
-        **os.environ,
-        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "PYTHONWARNINGS": "default",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", WORKER], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
-    )
-    found = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines() if line and not line.startswith("#"))
+@pytest.fixture
+def scraped(tmp_path):
+    """The samples of several processes, after ``script`` has forked some."""
+
+    def scrape(script):
+        environment = {
+            **os.environ,
+            "PROMETHEUS_MULTIPROC_DIR": str(tmp_path),
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "PYTHONWARNINGS": "default",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", WORKER.format(script=script)],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert "pid=" not in done.stdout
+        return dict(line.rsplit(" ", 1) for line in done.stdout.splitlines() if line and not line.startswith("#"))
+
+    return scrape
+
+
+def of_circuit(found):
+    prefix = "repository_circuit_breaker_"
+    states = {state: found[f'{prefix}state{{breaker="default",state="{state}"}}'] for state in ("closed", "open")}
+    return states, found[f'{prefix}rejections_total{{breaker="default"}}']
+
+
+def test_all_processes_are_counted_together(scraped):
+    found = scraped("told(); told()")
     query = 'repository_queries_total{alias="default",model="testapp.Item",operation="get",outcome="ok"}'
     assert found[query] == "3.0"
     assert found['repository_operations_in_flight{alias="default"}'] == "3.0", "what a parent runs is not its child's"
-    assert found['repository_circuit_breaker_state{breaker="default",state="closed"}'] == "3.0"
-    assert "pid=" not in done.stdout
+    assert of_circuit(found) == ({"closed": "3.0", "open": "0.0"}, "0.0")
+
+
+def test_the_circuits_of_all_processes_are_in_their_states(scraped):
+    """Nobody can be asked there, so each has written down the state it came into."""
+    found = scraped("told(); told(circuit.open); told(circuit.open, circuit.close); told(circuit.open)")
+    assert of_circuit(found) == ({"closed": "3.0", "open": "2.0"}, "0.0")
+
+
+def test_what_the_circuits_of_all_processes_rejected_is_counted_once(scraped):
+    found = scraped("""
+circuit.open()
+rejected(False)      # a session, say: nobody has written it down when the children begin
+told(*[lambda: rejected(True)] * 2)
+told(lambda: rejected(False), lambda: rejected(False), circuit.close)
+told()
+rejected(True)
+rejected(False)
+""")
+    assert of_circuit(found) == ({"closed": "1.0", "open": "3.0"}, "7.0")
