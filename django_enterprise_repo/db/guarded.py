@@ -12,6 +12,7 @@ failures count, and a dead connection is dropped. Nothing here refuses or repeat
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,7 @@ from django.utils.functional import cached_property
 
 from ..resilience.breakers import breaker
 from ..resilience.classification import Verdict, classify
+from ..resilience.decisions import tell
 from ..resilience.guards import ConnectionGuard, is_in_transaction, record_verdict, recorded_verdict
 from ..resilience.statements import may_commit, statement_kind
 from ..resilience.translation import translate
@@ -34,6 +36,8 @@ from .cursors import guarded
 from .observing import observed
 
 R = TypeVar("R")
+
+logger = logging.getLogger("django_enterprise_repo.retry")
 
 
 class RecordingErrorWrapper(DatabaseErrorWrapper):
@@ -145,6 +149,7 @@ class GuardedDatabaseMixin:
             vote = verdict.vote
             if verdict.drop and not is_in_transaction(cast("Any", self)):
                 self.discard()
+                tell(logger, "connection_dropped", alias=self.alias, error_kind=verdict.kind)
             raise
         finally:
             guard.voters -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -11,10 +12,13 @@ from ..exceptions import CircuitOpenError, QueryTimeout, RepositoryDatabaseError
 from ..policies import RetryPolicy
 from ..resilience.breakers import breaker
 from ..resilience.circuit import Vote
+from ..resilience.classification import Verdict
 from ..resilience.deadlines import Watch, ambient_deadline, watched
 from ..resilience.guards import ConnectionGuard, guard_of, is_in_transaction
 from ..resilience.phases import Closed, Permit
 from ..resilience.progress import Progress
+from . import decisions
+from .decisions import Refusal
 from .failures import describe_failure, is_of_another, judge
 from .operation import Attempt, Operation
 
@@ -63,17 +67,21 @@ class Attempts(Generic[R]):
         seconds = self._seconds()
         if seconds is None:
             return self._make()
+        if decisions.logger.isEnabledFor(logging.DEBUG):
+            decisions.deadline_set(self._operation, seconds, self._deadline_from())
         with watched(time.monotonic() + seconds) as self._watch:
             return self._make()
 
     def _make(self) -> R:
-        if is_in_transaction(self._connection):
-            return self._attempt(None)
+        is_within = is_in_transaction(self._connection)
         try:
-            return self._first()
+            return self._attempt(None) if is_within else self._first()
         except RepositoryDatabaseError as failure:
-            policy = self._policy
-            if policy is None or policy.attempts == 1 or not self._may_repeat(failure):
+            policy = None if is_within else self._policy
+            if policy is None or policy.attempts == 1:
+                self._refuse(failure, self._why_not(failure) or ("in_transaction" if is_within else "no_policy"))
+                raise
+            if not self._may_repeat(failure):
                 raise
             return self._repeat(failure, policy)
 
@@ -82,7 +90,7 @@ class Attempts(Generic[R]):
         from ..resilience.retrying import try_again
 
         ends_at = None if self._watch is None else self._watch.ends_at
-        return try_again(failure, self._next, policy, self._may_repeat, ends_at, self._note)
+        return try_again(failure, self._next, policy, self._may_repeat, ends_at, self._schedule, self._refuse)
 
     def _first(self) -> R:
         """An attempt of its own, which the breaker admits or not."""
@@ -120,8 +128,10 @@ class Attempts(Generic[R]):
             # A probe that was cut off has proved nothing, and the circuit must not close for it.
             vote = "failure" if probes and verdict.kind == "deadline" else verdict.vote
             described = describe_failure(failure, verdict, self._operation)
-            if verdict.drop and not is_in_transaction(self._connection):
+            dropped = verdict.drop and not is_in_transaction(self._connection)
+            if dropped:
                 guard.discard(self._connection)
+            self._tell_failure(verdict, vote, dropped=dropped)
             if described is failure:
                 raise
             raise described from (failure.__cause__ or failure)
@@ -149,6 +159,11 @@ class Attempts(Generic[R]):
         self._connection.ensure_connection()
         self._watch.attach(self._connection)
 
+    def _tell_failure(self, verdict: Verdict, vote: Vote, *, dropped: bool) -> None:
+        decisions.attempt_failed(self._operation, verdict, vote, dropped=dropped)
+        if verdict.kind == "deadline":
+            decisions.deadline_passed(self._operation, was_cut=self._watch is not None and self._watch.has_cut)
+
     def _tell(self, permit: Permit | None, vote: Vote, seconds: float) -> None:
         if permit is None:
             self._circuit.observe(vote, seconds)
@@ -156,14 +171,35 @@ class Attempts(Generic[R]):
             self._circuit.settle(permit, vote, seconds)
 
     def _may_repeat(self, failure: BaseException) -> bool:
-        if is_of_another(failure, self._operation.spec.alias):
-            return False
-        if isinstance(failure, CircuitOpenError):
-            return self._watch is not None and failure.retry_after < self._watch.remaining
-        return isinstance(failure, RepositoryDatabaseError) and failure.retryable and failure.fate == "not_applied"
+        why_not = self._why_not(failure)
+        if why_not is not None:
+            self._refuse(failure, why_not)
+        return why_not is None
 
-    def _note(self, failure: BaseException) -> None:
+    def _why_not(self, failure: BaseException) -> Refusal | None:
+        """What about ``failure`` forbids another attempt, if anything does."""
+        if is_of_another(failure, self._operation.spec.alias):
+            return "other_database"
+        if isinstance(failure, CircuitOpenError):
+            opens_in_time = self._watch is not None and failure.retry_after < self._watch.remaining
+            return None if opens_in_time else "circuit_open"
+        if not isinstance(failure, RepositoryDatabaseError):
+            return "not_retryable"
+        if failure.fate != "not_applied":
+            return "fate_unknown" if self._operation.spec.effect == "write" else "not_repeatable"
+        return None if failure.retryable else "not_retryable"
+
+    def _schedule(self, failure: BaseException, seconds: float) -> None:
         self._operation.retried_for = (*self._operation.retried_for, getattr(failure, "kind", "other"))
+        decisions.retry_scheduled(self._operation, failure, seconds)
+
+    def _refuse(self, failure: BaseException, refusal: Refusal) -> None:
+        decisions.retry_refused(self._operation, failure, refusal)
+
+    def _deadline_from(self) -> str:
+        if self._operation.spec.deadline is not None:
+            return "call"
+        return "policy" if ambient_deadline() is None else "surroundings"
 
     def _seconds(self) -> float | None:
         """The limit of the whole operation: the call's own, else its surroundings', else the policy's."""

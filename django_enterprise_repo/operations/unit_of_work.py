@@ -18,6 +18,7 @@ from ..policies import Project, RetryPolicy
 from ..resilience.classification import classify
 from ..resilience.commits import commit_mark, verify_commit
 from ..resilience.guards import guard_of, is_in_transaction, is_opened_by_test, recorded_verdict
+from . import decisions
 from .attempts import Attempts
 from .operation import Attempt, Operation, OperationSpec
 from .scope import note_elsewhere, unit_on
@@ -104,11 +105,11 @@ class UnitOfWork:
             if unknown is None:
                 raise
             unknown.mark = mark
-            if not self._is_committed(unknown):
+            if not self._is_committed(unknown, attempt.operation):
                 raise unknown from (failure.__cause__ or failure)
         return answer
 
-    def _is_committed(self, unknown: CommitOutcomeUnknown) -> bool:
+    def _is_committed(self, unknown: CommitOutcomeUnknown, operation: Operation) -> bool:
         """Whether the transaction is there after all; where it is not, ``unknown`` says that it may be repeated."""
         unknown.alias = self._spec.alias
         outcome = verify_commit(unknown)
@@ -117,6 +118,7 @@ class UnitOfWork:
                 break
             time.sleep(_ASK_AFTER)
             outcome = verify_commit(unknown)
+        decisions.commit_verified(operation, outcome)
         if outcome == "aborted":
             unknown.fate, unknown.retryable = "not_applied", True
             cast("Any", unknown).repository_verdict = None

@@ -5,6 +5,7 @@ The lock is held for admission and settlement only, never while a call or whoeve
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import random
@@ -18,8 +19,11 @@ from weakref import WeakSet
 
 from ..exceptions import CircuitOpenError
 from ..policies import BreakerPolicy
+from .decisions import tell
 from .phases import Closed, HalfOpen, Open, Permit, Phase, retry_after
 from .windows import Outcome, RollingWindow, WindowCounts
+
+logger = logging.getLogger("django_enterprise_repo.breaker")
 
 #: What a call says about its database. ``"slow"`` is a success that took too long, or a statement that was cut off
 #: for that; ``"void"`` says nothing at all.
@@ -127,6 +131,8 @@ class Circuit:
         phase = self._phase
         if isinstance(phase, Closed):
             self.settle(phase, vote, seconds)
+        else:
+            tell(logger, "circuit_vote_ignored", alias=self.alias, breaker_state=phase.name, vote=vote)
 
     def _admit_probe(self) -> Permit:
         change = None
@@ -142,23 +148,31 @@ class Circuit:
                 self._rejected += 1
                 wait = retry_after(phase, self.policy, now)
         if permit is None:
+            told = {"breaker_state": phase.name, "retry_after": round(wait, 3)}
+            tell(logger, "circuit_rejected", alias=self.alias, **told)
             raise CircuitOpenError(retry_after=wait, alias=self.alias, fate="not_applied")
         try:
             self._tell(change)
+            tell(logger, "circuit_probe_admitted", alias=self.alias)
         except BaseException:  # a listener was interrupted, and nobody would settle the permit
             self.settle(permit, "void")
             raise
         return permit
 
     def _settle(self, permit: Permit, vote: Vote) -> None:
-        change = None
+        change, decision = None, "circuit_vote_ignored"
         with self._lock:
             phase = self._phase
             if isinstance(phase, Closed):
                 if phase is permit and vote != "void":
-                    change = self._count(phase, vote, self.clock())
-            elif isinstance(phase, HalfOpen) and phase.probes.pop(permit, None) is not None and vote != "void":
-                change = self._judge(phase, vote, self.clock())
+                    change, decision = self._count(phase, vote, self.clock()), "circuit_vote_counted"
+            elif isinstance(phase, HalfOpen) and phase.probes.pop(permit, None) is not None:
+                decision = "circuit_probe_settled"
+                if vote != "void":
+                    change = self._judge(phase, vote, self.clock())
+        if vote in ("failure", "slow") or decision == "circuit_probe_settled":
+            told = {"breaker_state": phase.name, "vote": vote, "failures": phase.failures}
+            tell(logger, decision, alias=self.alias, **told)
         self._tell(change)
 
     def _count(self, phase: Closed, vote: Outcome, now: float) -> Change | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import Any, cast
 
@@ -10,6 +11,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from .classification import Phase, Verdict
 from .deadlines import Watch
+from .decisions import tell
+
+logger = logging.getLogger("django_enterprise_repo.retry")
 
 #: What a guard knew before an attempt began: contacted, committed, writes, watch.
 Surroundings = tuple[bool, bool, bool, "Watch | None"]
@@ -59,6 +63,7 @@ class ConnectionGuard:
         """Before a probe: discard a connection that died in the outage, which says nothing of the database now."""
         if connection.connection is not None and not connection.is_usable():
             self.discard(connection)
+            tell(logger, "connection_dropped", alias=connection.alias)
 
     def discard(self, connection: BaseDatabaseWrapper) -> None:
         """Close a connection that is of no use any more, so that the next statement opens another."""

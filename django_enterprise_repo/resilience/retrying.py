@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 from tenacity.stop import stop_base
@@ -15,6 +15,9 @@ from .budget import budget
 
 R = TypeVar("R")
 
+#: What another attempt may lack.
+Exhausted = Literal["attempts", "deadline", "budget"]
+
 
 def try_again(
     failure: Exception,
@@ -22,7 +25,8 @@ def try_again(
     policy: RetryPolicy,
     may_repeat: Callable[[BaseException], bool],
     ends_at: float | None,
-    told: Callable[[BaseException], None],
+    scheduled: Callable[[BaseException, float], None],
+    refused: Callable[[BaseException, Exhausted], None],
 ) -> R:
     """Make ``attempt`` until it succeeds, after a first try that ended in ``failure``.
 
@@ -32,7 +36,8 @@ def try_again(
     Args:
         may_repeat: whether a failure allows another attempt at all.
         ends_at: when all has to be over, on the clock of ``time.monotonic``.
-        told: hears each failure that is followed by another attempt, before the wait.
+        scheduled: hears each failure that is followed by another attempt, and for how many seconds is waited.
+        refused: hears what was used up, where a failure allows an attempt that is not made.
 
     Raises:
         Exception: the last failure, as it was raised.
@@ -47,8 +52,8 @@ def try_again(
     retrying = Retrying(
         retry=retry_if_exception(may_repeat),
         wait=_wait(policy),
-        stop=_Stop(policy.attempts, ends_at),
-        before_sleep=lambda state: told(_failure_of(state)),
+        stop=_Stop(policy.attempts, ends_at, refused),
+        before_sleep=lambda state: scheduled(_failure_of(state), state.upcoming_sleep),
         sleep=time.sleep,
         reraise=True,
     )
@@ -68,16 +73,29 @@ def _wait(policy: RetryPolicy) -> Callable[[RetryCallState], float]:
 class _Stop(stop_base):
     """Enough attempts, no time, or no budget left. A call that the breaker turned away was no attempt."""
 
-    def __init__(self, attempts: int, ends_at: float | None) -> None:
+    def __init__(
+        self, attempts: int, ends_at: float | None, refused: Callable[[BaseException, Exhausted], None]
+    ) -> None:
         self._left = attempts
         self._ends_at = ends_at
+        self._refused = refused
 
     def __call__(self, state: RetryCallState) -> bool:
-        if not isinstance(_failure_of(state), CircuitOpenError):
+        failure = _failure_of(state)
+        if not isinstance(failure, CircuitOpenError):
             self._left -= 1
-        if self._left < 1 or (self._ends_at is not None and time.monotonic() + state.upcoming_sleep >= self._ends_at):
-            return True
-        return not budget.take()  # asked last: a retry that would not happen anyway must not use it up
+        exhausted = self._exhausted(state.upcoming_sleep)
+        if exhausted is not None:
+            self._refused(failure, exhausted)
+        return exhausted is not None
+
+    def _exhausted(self, wait: float) -> Exhausted | None:
+        if self._left < 1:
+            return "attempts"
+        if self._ends_at is not None and time.monotonic() + wait >= self._ends_at:
+            return "deadline"
+        # Asked last: a retry that would not happen anyway must not use it up.
+        return None if budget.take() else "budget"
 
 
 def _failure_of(state: RetryCallState) -> BaseException:
