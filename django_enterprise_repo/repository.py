@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from asgiref.sync import sync_to_async
 from django.db import router
 from django.db.models import Manager
 
@@ -121,6 +122,10 @@ class Repository(AsyncVerbs[T], Manager[T]):
         """What became of this model's operations in this process so far, on whichever manager and database."""
         return counts.of(self.model)
 
+    async def ametrics(self) -> OperationCounts:
+        """:meth:`metrics` for async code; nothing is waited for."""
+        return self.metrics()
+
     def cache_info(self) -> CacheInfo:
         """What became of the reads of this model by key that asked a cache, in this process so far."""
         return cache_counts.of(self.model)
@@ -136,6 +141,14 @@ class Repository(AsyncVerbs[T], Manager[T]):
         else:
             fences.clear_row(alias, self.model, primary_key(self.model, pk))
 
+    async def acache_info(self) -> CacheInfo:
+        """:meth:`cache_info` for async code; nothing is waited for."""
+        return self.cache_info()
+
+    async def aclear_cache(self, pk: Any = None) -> None:
+        """:meth:`clear_cache` for async code."""
+        await sync_to_async(self.clear_cache)(pk)
+
     def rows(self) -> RepositoryQuerySet[T]:
         rows = self.get_queryset()
         # Of a prefetched relation Django answers the loaded queryset itself, which is not ours to change.
@@ -150,6 +163,10 @@ class Repository(AsyncVerbs[T], Manager[T]):
 
         aliases = (self.db, self._db or router.db_for_write(self.model))
         return examine(("database", "circuit_breaker", "migrations"), databases=aliases, timeout=timeout)
+
+    async def ahealth(self, *, timeout: float | None = None) -> Report:
+        """:meth:`health` for async code. It waits in a thread that no query of the context's own has to wait for."""
+        return await sync_to_async(self.health, thread_sensitive=False)(timeout=timeout)
 
     def _may_be_narrowed(self) -> bool:
         return self._narrows or is_related(self)

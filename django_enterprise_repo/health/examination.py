@@ -12,11 +12,11 @@ from .. import conf
 from ..exceptions import InvalidArgument
 from ..resilience.deadlines import require_seconds
 from .caches import cache_aliases, round_trip
-from .circuits import circuit, retry_after
+from .circuits import as_probe, circuit, retry_after
 from .configuration import configuration
 from .databases import ping, unapplied
 from .lanes import Job, Probe, lane
-from .report import Finding, Report, Status
+from .report import Finding, Outcome, Report, Status
 
 logger = logging.getLogger("django_enterprise_repo.health")
 
@@ -27,13 +27,20 @@ _SETTLED = 60.0
 
 
 def examine(
-    checks: Iterable[str] | None = None, *, databases: Iterable[str] | None = None, timeout: float | None = None
+    checks: Iterable[str] | None = None,
+    *,
+    databases: Iterable[str] | None = None,
+    timeout: float | None = None,
+    anew: bool = False,
 ) -> Report:
     """Ask ``checks``, all without them, about ``databases``, all that ``ENTERPRISE_REPO["HEALTH"]`` names without them.
 
     The answer is there within ``timeout`` seconds, the setting's where none are given. What has not answered by then
     has failed. Answers are at most a second old; that no migration is missing and that the settings are in order is
     remembered for a minute. No check is worse than the setting's ``readiness`` lets it be.
+
+    ``anew`` takes no answer that was there before, and is the probe that an open circuit waits for, where it is due:
+    the circuit closes, or opens again, by what the database says.
 
     Raises:
         InvalidArgument: there is no check or database of that name.
@@ -46,8 +53,12 @@ def examine(
     _require(names, CHECKS, "check")
     _require(aliases, tuple(connections), "database")
     # All are asked before anybody waits, so the deadline is one for all.
-    asked = [_asked(probe, seconds) for name in names for probe in _probes(name, aliases)]
-    findings = [one if isinstance(one, Finding) else one.wait(seconds) for one in asked]
+    asked = [_asked(probe, seconds, anew) for name in names for probe in _probes(name, aliases, anew)]
+    for one in asked:
+        if isinstance(one, Job):
+            one.wait(seconds)
+    # The circuits last, since what the databases say may change them.
+    findings = [one.wait(seconds) if isinstance(one, Job) else one.finding(one.run(seconds), 0.0) for one in asked]
     levels: dict[str, Status] = {
         name: "fail" if level == "fail" else "warn" for name, level in settings.readiness.items()
     }
@@ -74,9 +85,10 @@ def _require(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
             raise InvalidArgument(f"There is no such {what}; there are {', '.join(known)}.")
 
 
-def _probes(check: str, aliases: tuple[str, ...]) -> Iterator[Probe]:
+def _probes(check: str, aliases: tuple[str, ...], anew: bool) -> Iterator[Probe]:
     if check == "database":
-        yield from (Probe(check=check, component=alias, run=partial(ping, alias)) for alias in aliases)
+        for alias in aliases:
+            yield Probe(check=check, component=alias, run=partial(_ping_as_probe if anew else ping, alias))
     elif check == "migrations":
         for alias in aliases:
             yield Probe(check=check, component=alias, run=partial(unapplied, alias), keeps=_SETTLED)
@@ -89,11 +101,15 @@ def _probes(check: str, aliases: tuple[str, ...]) -> Iterator[Probe]:
         yield Probe(check=check, component=None, run=configuration, keeps=_SETTLED)
 
 
-def _asked(probe: Probe, seconds: float) -> Finding | Job:
+def _ping_as_probe(alias: str, seconds: float) -> Outcome:
+    return as_probe(alias, partial(ping, alias, seconds))
+
+
+def _asked(probe: Probe, seconds: float, anew: bool) -> Probe | Job:
     if probe.check == "circuit_breaker":
-        return probe.finding(probe.run(seconds), 0.0)
+        return probe  # which is asked of nobody
     kind = "database" if probe.check == "migrations" else probe.check
-    return lane(f"{kind}-{probe.component}").ask(probe, seconds)
+    return lane(f"{kind}-{probe.component}").ask(probe, seconds, anew=anew)
 
 
 _last: dict[tuple[str, str | None], Status] = {}

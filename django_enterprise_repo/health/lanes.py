@@ -59,6 +59,10 @@ class Job:
     def is_stale(self) -> bool:
         return time.monotonic() >= self._fresh_until
 
+    @property
+    def is_done(self) -> bool:
+        return self._done.is_set()
+
     def run(self) -> None:
         started = time.monotonic()
         try:
@@ -92,11 +96,14 @@ class Lane:
         self._waiting: deque[Job] = deque()
         self._is_running = False
 
-    def ask(self, probe: Probe, seconds: float) -> Job:
-        """The latest job for ``probe``, or a new one where its answer is no longer fresh."""
+    def ask(self, probe: Probe, seconds: float, *, anew: bool = False) -> Job:
+        """The latest job for ``probe``, or a new one where its answer is no longer fresh.
+
+        ``anew`` takes no answer that was there before; one that is on its way is waited for all the same.
+        """
         with self._lock:
             job = self._latest.get(probe.check)
-            if job is not None and not job.is_stale:
+            if job is not None and not job.is_stale and not (anew and job.is_done):
                 return job
             job = self._latest[probe.check] = Job(probe, seconds)
             self._waiting.append(job)

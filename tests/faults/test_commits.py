@@ -21,6 +21,13 @@ def kind_name(kind):
     return kind.model.__name__
 
 
+@pytest.fixture
+def verified(caplog):
+    """What the servers that were asked have said, as the log tells it."""
+    caplog.set_level("DEBUG", "django_enterprise_repo.retry")
+    return lambda: [record.commit_outcome for record in caplog.records if record.getMessage() == "commit_verified"]
+
+
 class EndsBeforeCommit:
     """Ends the session when nothing but COMMIT is left to be sent."""
 
@@ -101,7 +108,7 @@ def test_the_server_says_that_it_was_not_committed_and_the_unit_of_work_is_repea
 
 
 @pytest.mark.scenario(5)
-def test_without_retries_it_is_said_that_it_was_not_committed(guarded, history):
+def test_without_retries_it_is_said_that_it_was_not_committed(guarded, history, verified):
     work = Plain.objects.atomic(verify_commit=True, using=ALIAS)
 
     with cut_at_commit(guarded, "before"), pytest.raises(CommitOutcomeUnknown) as caught:
@@ -110,6 +117,7 @@ def test_without_retries_it_is_said_that_it_was_not_committed(guarded, history):
     assert (caught.value.fate, caught.value.retryable) == ("not_applied", True)
     assert verify_commit(caught.value) == "aborted"
     assert guarded.check(history, TRANSACTION).holds
+    assert verified() == ["aborted"]
 
 
 @pytest.mark.scenario(6, databases=BOTH)
@@ -170,7 +178,7 @@ def test_a_single_statement_whose_answer_is_lost_is_not_repeated(guarded, histor
 
 @pytest.mark.scenario(6)
 @pytest.mark.parametrize("kind", KINDS, ids=kind_name)
-def test_the_server_says_that_it_was_committed_and_all_is_well(guarded, history, kind):
+def test_the_server_says_that_it_was_committed_and_all_is_well(guarded, history, kind, verified):
     work = kind.model.objects.atomic(retries=5, verify_commit=True, using=ALIAS)
 
     with cut_at_commit(guarded, "after"), capture_operations() as log:
@@ -180,10 +188,11 @@ def test_the_server_says_that_it_was_committed_and_all_is_well(guarded, history,
     verdict = guarded.check(history, kind)
     assert verdict.holds
     assert verdict.ok == 1
+    assert verified() == ["committed"]
 
 
 @pytest.mark.scenario(6)
-def test_a_server_that_stays_away_cannot_be_asked_until_it_is_back(guarded, history):
+def test_a_server_that_stays_away_cannot_be_asked_until_it_is_back(guarded, history, verified):
     work = Plain.objects.atomic(retries=5, verify_commit=True, using=ALIAS)
 
     def add(write):
@@ -194,6 +203,7 @@ def test_a_server_that_stays_away_cannot_be_asked_until_it_is_back(guarded, hist
         record(history, lambda write: work.run(add, write))
 
     assert caught.value.fate == "unknown"
+    assert verified() == ["unknown"]
     guarded.proxy.heal()
     guarded.forget()
     assert verify_commit(caught.value) == "committed"

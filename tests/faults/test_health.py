@@ -12,6 +12,7 @@ from django.test import RequestFactory
 
 from django_enterprise_repo.health import examine, lanes
 from django_enterprise_repo.health.answers import answer
+from django_enterprise_repo.policies import BreakerPolicy
 from django_enterprise_repo.resilience import breakers
 from tests.faults import django_env
 from tests.faults.clusters import APPLICATION_USER
@@ -210,6 +211,22 @@ def test_the_circuit_breaker_hears_nothing_of_a_probe_and_does_not_stop_it(probe
 
     assert circuit.snapshot().fail_counter == 0
     assert asked(probed, check="circuit_breaker")[0] == "pass"
+
+
+def test_a_circuit_is_tried_by_a_probe_that_is_asked_for_anew(probed, cluster):
+    breakers.configure(lambda alias: BreakerPolicy(fail_max=1, reset_timeout=0.1, max_reset_timeout=0.1, jitter=0))
+    circuit = breakers.breaker(probed)
+    cluster.stop()
+    circuit.open()
+
+    for times in (2, 3):
+        time.sleep(0.2)
+        assert examine(["database"], databases=[probed], timeout=20, anew=True).status == "fail"
+        assert (circuit.current_state, circuit.snapshot().opened) == ("open", times)
+    cluster.start()
+    time.sleep(0.2)
+    assert examine(["database"], databases=[probed], timeout=20, anew=True).status == "pass"
+    assert circuit.current_state == "closed"
 
 
 def test_migrations_that_are_missing_and_then_are_not(databases, cluster, database, settings):

@@ -73,6 +73,14 @@ def test_every_verb_has_its_async_twin(kind, verb):
     assert inspect.iscoroutinefunction(twin) or inspect.isasyncgenfunction(twin)
 
 
+@pytest.mark.parametrize("tool", ["health", "metrics"])
+def test_every_tool_of_a_repository_has_its_async_twin(tool):
+    twin = getattr(Repository, f"a{tool}")
+
+    assert inspect.iscoroutinefunction(twin)
+    assert inspect.signature(twin) == inspect.signature(getattr(Repository, tool))
+
+
 # get, update, delete, count and exists have two meanings each, and their twins hand on whatever they are given.
 @pytest.mark.parametrize("verb", sorted({*VERBS} - {"get", "update", "delete", "count", "exists"}))
 def test_a_twin_takes_what_its_verb_takes(verb):

@@ -76,6 +76,37 @@ def test_the_token_shows_the_details():
     assert TOKEN not in str(found)
 
 
+def times(response):
+    return [entry["time"] for entries in body(response)["checks"].values() for entry in entries]
+
+
+@with_token
+def test_who_has_the_token_may_ask_anew():
+    first = times(asked("?check=cache", **AUTHORIZED))
+
+    assert times(asked("?check=cache", **AUTHORIZED)) == first
+    for value in ("", "0", "2", "true", "1%00", "1&probe=0"):
+        assert times(asked(f"?check=cache&probe={value}", **AUTHORIZED)) == first
+    assert times(asked("?check=cache&probe=1", **AUTHORIZED)) > first
+
+
+@with_token
+@pytest.mark.parametrize("authorization", ["", f"Bearer {TOKEN}x", "Bearer"])
+def test_others_get_the_answer_that_is_there(authorization):
+    first = times(asked("?check=cache", **AUTHORIZED))
+
+    response = asked("?check=cache&probe=1", headers={"authorization": authorization})
+
+    assert (response.status_code, body(response)) == (200, {"status": "pass"})
+    assert times(asked("?check=cache", **AUTHORIZED)) == first
+
+
+@with_token
+@pytest.mark.parametrize("query", ["?check=nonsense&probe=1", "?probe=1&" + "&".join("a=1" for _ in range(5000))])
+def test_a_wrong_question_is_wrong_anew(query):
+    assert asked(query, **AUTHORIZED).status_code == 400
+
+
 @with_token
 def test_an_open_circuit_is_a_warning():
     breaker("default").open()

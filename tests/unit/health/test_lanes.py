@@ -78,6 +78,27 @@ def test_all_who_ask_at_once_ask_one_question(component):
     assert len(set(map(id, jobs))) == len(component.threads) == 1
 
 
+def test_an_answer_that_was_there_is_not_taken_by_who_asks_anew(component):
+    lane = Lane("x")
+    settled = probe(component, keeps=1000.0)
+    first = lane.ask(settled, 30).wait(30)
+
+    second = lane.ask(settled, 30, anew=True).wait(30)
+
+    assert second is not first and len(component.threads) == 2
+    assert lane.ask(settled, 30).wait(30) is second, "the others have the new one too"
+
+
+def test_an_answer_on_its_way_is_waited_for_also_by_who_asks_anew(component):
+    component.may_answer.clear()
+    lane = Lane("x")
+    jobs = [lane.ask(probe(component), 30, anew=True) for _ in range(20)]
+    component.may_answer.set()
+
+    assert {job.wait(30).status for job in jobs} == {"pass"}
+    assert len(component.threads) == 1
+
+
 def test_who_hangs_is_not_asked_by_a_second_thread(component):
     component.may_answer.clear()
     lane = Lane("x")
