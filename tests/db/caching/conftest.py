@@ -57,7 +57,9 @@ def policy() -> CachePolicy:
 
 
 @pytest.fixture
-def everything_cached(settings: Any, monkeypatch: pytest.MonkeyPatch, cache_settings: Any, policy: Any) -> Iterator[Any]:
+def everything_cached(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, cache_settings: Any, policy: CachePolicy
+) -> Iterator[Any]:
     """Every repository has a cache policy; answers the cache."""
     listeners = list(hooks.listeners)
     settings.CACHES = {**settings.CACHES, policy.alias: cache_settings}

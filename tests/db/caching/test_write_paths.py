@@ -78,15 +78,13 @@ def test_what_the_cache_answers_is_what_the_database_has(prepare, write, nested,
     known = reads()
     assert values(reads()) == values(rows(known))
 
-    with pytest.raises(Rollback) if nested else nullcontext():
-        with transaction.atomic() if nested else nullcontext(), operation_context(user=user):
+    if nested:
+        with pytest.raises(Rollback), transaction.atomic(), operation_context(user=user):
             write()
             assert values(reads()) == values(rows(reads()))
-            if nested:
-                raise Rollback
-    assert_true(known, everything_cached)
-
-    if nested:
-        with transaction.atomic(), operation_context(user=user):
-            write()
+            raise Rollback
         assert_true(known, everything_cached)
+
+    with transaction.atomic() if nested else nullcontext(), operation_context(user=user):
+        write()
+    assert_true(known, everything_cached)
