@@ -26,6 +26,7 @@ from tests.faults.history import History, connections_return, no_stuck_threads
 from tests.faults.pgbouncer import PgBouncer
 from tests.faults.processes import wait_until
 from tests.faults.proxy import FaultProxy
+from tests.faults.redis_server import RedisServer
 from tests.needs import need, need_program
 
 if TYPE_CHECKING:  # its driver may be missing
@@ -147,6 +148,28 @@ def mariadb_proxy(mariadb: MariaDBServer) -> Iterator[FaultProxy]:
     """A proxy in front of ``mariadb``."""
     with FaultProxy(mariadb.port, protocol="mysql") as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[RedisServer]:
+    need_program("redis-server", "redis-server")
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis(_redis: RedisServer) -> Iterator[RedisServer]:
+    """A running Redis; whatever a test does to it is healed after the test."""
+    yield _redis
+    _redis.heal()
+
+
+@pytest.fixture
+def locked_redis() -> Iterator[RedisServer]:
+    """A Redis of the test's own that wants a password."""
+    need_program("redis-server", "redis-server")
+    with RedisServer(password="right") as server:
+        yield server
 
 
 @pytest.fixture
