@@ -33,9 +33,10 @@ class AsyncVerbs(ReadVerbs[T], EntityVerbs[T], SetVerbs[T], HistoryVerbs[T]):
         load: Load = (),
         using: str | None = None,
         deadline: float | None = None,
+        fresh: bool = False,
     ) -> dict[Any, T]:
         return await sync_to_async(self.get_many)(
-            pks, include_deleted=include_deleted, load=load, using=using, deadline=deadline
+            pks, include_deleted=include_deleted, load=load, using=using, deadline=deadline, fresh=fresh
         )
 
     async def aget_by(self, filters: Filters | None = None, /, **options: Any) -> T | None:

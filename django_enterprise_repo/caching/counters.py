@@ -69,7 +69,7 @@ class CacheCounts:
         if _report is not None and event in _ANSWERS:
             _report(model, event == "hit")
         if logger.isEnabledFor(logging.DEBUG):
-            logger.debug(f"cache_{event}", extra={"model": model._meta.label})
+            logger.debug("cache_asked", extra={"model": model._meta.label, "cache_event": event})
 
     def of(self, model: type[Model]) -> CacheInfo:
         """What was counted for ``model``."""

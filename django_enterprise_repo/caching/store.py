@@ -174,8 +174,8 @@ class _Announcer:
     def failure(self, breaker: Any, error: BaseException) -> None: ...
 
     def state_change(self, breaker: Any, old: Any, new: Any) -> None:
-        change = {"cache": self._alias, "old": old.name, "new": new.name}
-        logger.log(logging.INFO if new.name == "closed" else logging.WARNING, "cache_state_changed", extra=change)
+        level = logging.INFO if new.name == "closed" else logging.WARNING
+        logger.log(level, "cache_state_changed", extra={"cache": self._alias, "breaker_state": new.name})
         cache_degraded.send_robust(sender=Store, alias=self._alias, old=old.name, new=new.name)
 
 
