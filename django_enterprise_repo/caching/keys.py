@@ -34,19 +34,27 @@ class RowKeys(NamedTuple):
     value: str
 
 
-def row_keys(model: type[Model], key: Any, connection: BaseDatabaseWrapper) -> RowKeys:
-    """The keys of the row of ``model`` that has this primary key, in its own type."""
-    table = _table(model, connection)
+def row_keys(table: str, key: Any) -> RowKeys:
+    """The keys of the row with this primary key, in its own type; ``table`` is what :func:`table_name` says."""
     name = f"{table}:{_name_of(key)}"
     return RowKeys(f"{table}:e", f"{name}:g", f"{name}:v")
 
 
 def generation_key(model: type[Model], key: Any, connection: BaseDatabaseWrapper) -> str:
-    return f"{_table(model, connection)}:{_name_of(key)}:g"
+    """Where the generation of a row of a concrete model is."""
+    return row_keys(table_name(model, connection), key).generation
 
 
 def epoch_key(model: type[Model], connection: BaseDatabaseWrapper) -> str:
-    return f"{_table(model, connection)}:e"
+    """Where the epoch of a concrete model is."""
+    return f"{table_name(model, connection)}:e"
+
+
+def table_name(model: type[Model], connection: BaseDatabaseWrapper) -> str:
+    """What the keys of the rows of a concrete model begin with."""
+    settings = connection.settings_dict
+    place = (connection.vendor, settings["HOST"], settings["PORT"], settings["NAME"], connection.alias, os.getpid())
+    return _prefix(model._meta.db_table, *place)
 
 
 def epoch_of(key: str) -> str:
@@ -79,12 +87,6 @@ def _name_of(key: Any) -> str:
         return key.hex
     # Of text only the digest: memcached takes neither blanks nor more than 250 characters.
     return blake2b(str(key).encode(), digest_size=16).hexdigest()
-
-
-def _table(model: type[Model], connection: BaseDatabaseWrapper) -> str:
-    settings = connection.settings_dict
-    place = (connection.vendor, settings["HOST"], settings["PORT"], settings["NAME"], connection.alias, os.getpid())
-    return _prefix(model._meta.db_table, *place)
 
 
 @lru_cache(maxsize=4096)

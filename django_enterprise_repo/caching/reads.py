@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
-from django.db import connections, router
+from django.db import router
 from django.db.models import Model
 
 from ..operations import NOTHING
@@ -20,7 +19,7 @@ from .codec import RowCodec, Undecodable, Unencodable, row_codec, unsupported_fi
 from .compiled import KeyedRead
 from .counters import cache_counts
 from .envelope import seal, unseal
-from .keys import RowKeys, has_exact_keys, row_keys
+from .keys import has_exact_keys, row_keys, table_name
 from .serializers import carries_bytes
 from .snapshots import is_current
 from .store import Store, store
@@ -29,12 +28,25 @@ from .store import Store, store
 _ABSENT = b""
 
 
-class _Plan(NamedTuple):
-    """What the reads of one model through one cache have in common."""
+class _Door:
+    """The way of one repository's rows, on one connection, to their cache."""
 
-    store: Store
-    codec: RowCodec
-    zone: tzinfo | None
+    def __init__(self, policy: CachePolicy, read: KeyedRead, is_hidden: Callable[[Any], bool] | None) -> None:
+        self.policy = policy
+        self.read = read
+        self.is_hidden = is_hidden
+        self.era = _era
+        self.store = store(policy.alias)
+        self.codec = _codec(read, policy.alias)
+        self.table = table_name(_concrete(read.model), read.connection)
+        zone = read.connection.timezone if settings.USE_TZ else None
+        self.zone: tzinfo | None = None if zone is UTC else zone
+        #: Whether a cached row may say that there is no row. For who hides deleted rows others may see it.
+        self.keeps_absence = policy.negative_ttl is not None and is_hidden is None
+
+    def is_open(self) -> bool:
+        """Whether the cache may answer what this connection would, and be told what it reads."""
+        return self.read.alias == router.db_for_write(self.read.model) and is_current(self.read.connection)
 
 
 class CachedRead:
@@ -43,30 +55,20 @@ class CachedRead:
     It belongs to one call. The tags that it found before the database was asked are what makes its filling safe.
     """
 
-    __slots__ = ("_is_hidden", "_plan", "_policy", "_read", "_tags", "keys")
+    __slots__ = ("_door", "_tags", "keys")
 
-    def __init__(
-        self,
-        plan: _Plan,
-        policy: CachePolicy,
-        read: KeyedRead,
-        keys: RowKeys,
-        is_hidden: Callable[[Any], bool] | None,
-    ) -> None:
-        self._plan = plan
-        self._policy = policy
-        self._read = read
-        self.keys = keys
-        self._is_hidden = is_hidden
+    def __init__(self, door: _Door, key: Any) -> None:
+        self._door = door
         self._tags: bytes | None = None
+        self.keys = row_keys(door.table, key)
 
     def look_up(self) -> Any:
         """The entity, ``None`` if there is known to be none, or :data:`~django_enterprise_repo.operations.NOTHING`."""
-        return self.take(protocol.look_up(self._plan.store, self.keys))
+        return self.take(protocol.look_up(self._door.store, self.keys))
 
     def take(self, found: protocol.Found) -> Any:
         """What :meth:`look_up` makes of what was found."""
-        model = self._read.model
+        model = self._door.read.model
         if found.state == "value":
             try:
                 tags, body = unseal(self.keys.value, found.value)
@@ -90,52 +92,51 @@ class CachedRead:
         if self._tags is None:
             return
         if values is None:
-            if self._keeps_absence:
-                self._put(_ABSENT, self._policy.negative_ttl or 0)
+            if self._door.keeps_absence:
+                self._put(_ABSENT, self._door.policy.negative_ttl or 0)
             return
+        assert self._door.codec is not None
         try:
-            body = self._plan.codec.encode(values)
+            body = self._door.codec.encode(values)
         except Unencodable:
-            cache_counts.count(self._read.model, "unfillable")
+            cache_counts.count(self._door.read.model, "unfillable")
             return
-        self._put(body, self._policy.ttl)
+        self._put(body, self._door.policy.ttl)
 
     @property
     def store(self) -> Store:
-        return self._plan.store
-
-    @property
-    def _keeps_absence(self) -> bool:
-        # For who hides deleted rows, a row that isn't seen may be there for others.
-        return self._policy.negative_ttl is not None and self._is_hidden is None
+        return self._door.store
 
     def _opened(self, body: bytes) -> Any:
+        door = self._door
         if body == _ABSENT:
-            return None if self._keeps_absence else NOTHING
-        entity = self._read.entity(self._plan.codec.decode(body, self._plan.zone))
-        return None if self._is_hidden is not None and self._is_hidden(entity) else entity
+            return None if door.keeps_absence else NOTHING
+        assert door.codec is not None
+        entity = door.read.entity(door.codec.decode(body, door.zone))
+        return None if door.is_hidden is not None and door.is_hidden(entity) else entity
 
     def _put(self, body: bytes, ttl: float) -> None:
         assert self._tags is not None
-        spread = 1 + self._policy.jitter * random.uniform(-1, 1)  # noqa: S311  # no secret
-        seconds = max(1, round(ttl * spread))
-        taken = self._plan.store.write(self.keys.value, seal(self.keys.value, self._tags, body), seconds)
-        cache_counts.count(self._read.model, "filled" if taken else "unfillable")
+        door = self._door
+        seconds = max(1, round(ttl * (1 + door.policy.jitter * random.uniform(-1, 1))))  # noqa: S311  # no secret
+        taken = door.store.write(self.keys.value, seal(self.keys.value, self._tags, body), seconds)
+        cache_counts.count(door.read.model, "filled" if taken else "unfillable")
 
 
 def cached_reads(
     policy: CachePolicy, read: KeyedRead, keys: Sequence[Any], is_hidden: Callable[[Any], bool] | None
 ) -> list[CachedRead]:
     """The reads of rows through the cache, in the order of their keys; none where they have to go past it."""
-    plan = _plan(read.model, policy.alias, read.alias, settings.USE_TZ)
-    if plan is None:
+    door = read.door
+    if door is None or door.policy is not policy or door.era is not _era:
+        door = read.door = _Door(policy, read, is_hidden)
+    if door.codec is None:
         return []
-    if not _may_ask(read):
+    if not door.is_open():
         for _ in keys:
             cache_counts.count(read.model, "bypassed")
         return []
-    connection, model = connections[read.alias], _concrete(read.model)
-    return [CachedRead(plan, policy, read, row_keys(model, key, connection), is_hidden) for key in keys]
+    return [CachedRead(door, key) for key in keys]
 
 
 def look_up_all(reads: Sequence[CachedRead]) -> list[Any]:
@@ -144,29 +145,30 @@ def look_up_all(reads: Sequence[CachedRead]) -> list[Any]:
     return [read.take(each) for read, each in zip(reads, found, strict=True)]
 
 
-def _may_ask(read: KeyedRead) -> bool:
-    """Whether the cache may answer what this connection would, and be told what it reads."""
-    return read.alias == router.db_for_write(read.model) and is_current(connections[read.alias])
-
-
 def _concrete(model: type[Model]) -> type[Model]:
     """The model whose table it is; a proxy's rows are cached as its."""
     return model._meta.concrete_model or model
 
 
-@lru_cache(maxsize=1024)
-def _plan(model: type[Model], cache: str, alias: str, use_tz: bool) -> _Plan | None:
+def _codec(read: KeyedRead, cache: str) -> RowCodec | None:
     """``None`` where the model or the cache are such that a check has complained: rows are read past the cache."""
-    connection = connections[alias]
-    if carries_bytes(cache) or unsupported_fields(model) or not has_exact_keys(model, connection.vendor):
-        return None
-    zone = connection.timezone if use_tz else None
-    return _Plan(store(cache), row_codec(_concrete(model)), None if zone in (None, UTC) else zone)
+    is_kept_out = (
+        carries_bytes(cache)
+        or unsupported_fields(read.model)
+        or not has_exact_keys(read.model, read.connection.vendor)
+        or read.attnames != [field.attname for field in read.model._meta.concrete_fields]
+    )
+    return None if is_kept_out else row_codec(_concrete(read.model))
+
+
+#: Replaced when settings change; what was found out before does not count any more.
+_era = object()
 
 
 def _setting_changed(*, setting: str, **kwargs: Any) -> None:
-    if setting in ("CACHES", "DATABASES"):
-        _plan.cache_clear()
+    global _era
+    if setting in ("CACHES", "DATABASES", "TIME_ZONE", "USE_TZ"):
+        _era = object()
 
 
 setting_changed.connect(_setting_changed, dispatch_uid="enterprise_repo_caching")

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from ..exceptions import CircuitOpenError
 from ..policies import BreakerPolicy
 from ..resilience.circuit import Vote
 from .keys import epoch_of
+from .readers import reader_of
 
 if TYPE_CHECKING:
     from ..resilience.breaker import CircuitBreaker
@@ -64,9 +65,9 @@ class Store:
         """How many locks the cache has not taken yet."""
         return len(self._owed)
 
-    def read(self, keys: Iterable[str]) -> Mapping[str, Any] | None:
+    def read(self, keys: Collection[str]) -> Mapping[str, Any] | None:
         """What is under these keys; ``None`` when the cache cannot be asked, or must not be believed."""
-        return self._ask(lambda cache: cache.get_many(keys))
+        return self._ask(lambda cache: reader_of(cache)(keys))
 
     def add(self, values: Mapping[str, bytes], seconds: int) -> Mapping[str, Any] | None:
         """Put each value where there is none yet, and answer what is there then."""

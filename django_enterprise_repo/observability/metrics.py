@@ -95,10 +95,16 @@ def _circuit_families() -> tuple[Any, Any]:
 
 
 class _Series(NamedTuple):
-    """The children that a successful operation counts in. Looking them up by labels takes as long as counting."""
+    """The children that an operation counts in. Looking them up by labels takes as long as counting.
+
+    Attributes:
+        queries, seconds: of those that succeed.
+        failures: of those that end in an error, the queries and the errors by its kind.
+    """
 
     queries: Any
     seconds: Any
+    failures: dict[str, tuple[Any, Any]]
 
 
 class _Running:
@@ -188,7 +194,7 @@ class Metrics:
         if operation.error is None:
             series.queries.inc()
         else:
-            self._failed(operation, error_kind(operation.error))
+            self._failed(operation, series, error_kind(operation.error))
         series.seconds.observe(operation.duration)
         if operation.retried_for:
             self._retried(operation)
@@ -204,19 +210,24 @@ class Metrics:
     def _make_series(self, operation: Operation) -> _Series:
         spec = operation.spec
         name, model, alias = _names(operation)
-        found = _Series(self._queries.labels(name, model, alias, "ok"), self._seconds.labels(name, model))
+        found = _Series(self._queries.labels(name, model, alias, "ok"), self._seconds.labels(name, model), {})
         self._series[spec.name, spec.model, spec.alias] = found
         self.show_breakers()
         return found
 
-    def _failed(self, operation: Operation, kind: str) -> None:
-        name, model, alias = _names(operation)
-        self._queries.labels(name, model, alias, outcome_of(kind)).inc()
-        self._errors.labels(name, model, kind).inc()
+    def _failed(self, operation: Operation, series: _Series, kind: str) -> None:
+        for counter in series.failures.get(kind) or self._make_failures(operation, series, kind):
+            counter.inc()
         if kind == "commit_unknown":
-            self._unknown.labels(alias).inc()
+            self._unknown.labels(alias_label(operation.spec.alias)).inc()
         elif kind == "circuit_open":
             self._circuits.rejected(operation.spec.alias)
+
+    def _make_failures(self, operation: Operation, series: _Series, kind: str) -> tuple[Any, Any]:
+        name, model, alias = _names(operation)
+        queries = self._queries.labels(name, model, alias, outcome_of(kind))
+        series.failures[kind] = found = queries, self._errors.labels(name, model, kind)
+        return found
 
     def _retried(self, operation: Operation) -> None:
         alias = alias_label(operation.spec.alias)

@@ -20,7 +20,7 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
     @property
     def has_open_cursors(self) -> bool:
         """Whether an iterator is being read in chunks: until its end SQLite shows this connection one snapshot."""
-        return any(cursor.is_open for cursor in self._chunked)
+        return bool(self._chunked) and any(cursor.is_open for cursor in self._chunked)
 
     def chunked_cursor(self) -> Any:
         cursor = super().chunked_cursor()
