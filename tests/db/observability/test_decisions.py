@@ -97,10 +97,11 @@ def test_a_budget_that_is_used_up(decided, failing):
     assert refusals(decided) == [("budget", "connection")]
 
 
-def test_no_time_for_the_wait(decided, failing, monkeypatch):
+def test_no_time_for_the_wait(decided, failing, monkeypatch, settings):
+    settings.ENTERPRISE_REPO = {"RETRY": RetryPolicy(wait=60, max_wait=60)}
     monkeypatch.setattr("random.uniform", lambda low, high: high)
     failing.errors = [lost()]
-    fails(lambda: Bare.objects.list(deadline=0.01))
+    fails(lambda: Bare.objects.list(deadline=30))
     assert refusals(decided) == [("deadline", "connection")]
 
 
