@@ -21,7 +21,7 @@ from ..db import hooks
 from ..resilience.guards import guard_of, is_in_transaction
 from ..resilience.statements import StatementKind, text_of
 from .cached import Cached, all_cached, cached_by, tables_of
-from .keys import epoch_key, epoch_of, generation_key
+from .keys import epoch_key, epoch_of, generation_key, typed_key
 from .store import store
 
 
@@ -87,10 +87,14 @@ def fences_of(connection: BaseDatabaseWrapper) -> Fences:
 def fence_rows(alias: str, model: type[Model], keys: Iterable[Any]) -> None:
     """Rows of ``model`` with these primary keys are about to change; call before the statement is sent.
 
-    Where a cached model shares the table under another key, all of its rows are fenced.
+    Where a cached model shares the table under another key, or a key says nothing, all of its rows are fenced.
     """
-    keys = [key for key in keys if key is not None]
     connection = connections[alias]
+    try:
+        keys = [typed_key(model, key) for key in keys if key is not None]
+    except ValueError:
+        fence_model(alias, model)
+        return
     for cached in cached_by(model):
         if cached.same_key:
             names = [generation_key(cached.model, key, connection) for key in keys]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Field, IntegerField, Model, TextField, UUIDField
 
@@ -43,6 +44,21 @@ def row_keys(table: str, key: Any) -> RowKeys:
 def generation_key(model: type[Model], key: Any, connection: BaseDatabaseWrapper) -> str:
     """Where the generation of a row of a concrete model is."""
     return row_keys(table_name(model, connection), key).generation
+
+
+def typed_key(model: type[Model], key: Any) -> Any:
+    """A primary key as :func:`row_keys` wants it, from what somebody has put into an instance.
+
+    Raises:
+        ValueError: no row can have it, or only the database knows it.
+    """
+    fields = key_fields(model)
+    try:
+        if len(fields) == 1:
+            return fields[0].to_python(key)
+        return tuple(field.to_python(part) for field, part in zip(fields, key, strict=True))
+    except (ValidationError, TypeError, ValueError):
+        raise ValueError("That is no primary key.") from None
 
 
 def epoch_key(model: type[Model], connection: BaseDatabaseWrapper) -> str:
@@ -85,8 +101,10 @@ def _name_of(key: Any) -> str:
         return ",".join(map(_name_of, key))
     if isinstance(key, UUID):
         return key.hex
-    # Of text only the digest: memcached takes neither blanks nor more than 250 characters.
-    return blake2b(str(key).encode(), digest_size=16).hexdigest()
+    # Of text only the digest: memcached takes neither blanks nor more than 250 characters. And of the text itself: str()
+    # of a member of an enumeration is its name.
+    text = str.__str__(key) if isinstance(key, str) else str(key)
+    return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 @lru_cache(maxsize=4096)

@@ -33,6 +33,8 @@ class Caches:
         if change.rows is Rows.UNKNOWN:
             if isinstance(statement, Update):
                 self._fence_queryset(change.alias, statement.narrowed())
+                if _is_absence_kept(change.model) and any(column.primary_key for column in statement.values):
+                    fence_model(change.alias, change.model)  # rows get keys under which there was nothing
             elif change.kind != "+" or change.overwrites or _is_absence_kept(change.model):
                 fence_model(change.alias, change.model)
         # Statements inside are told from those that somebody sends past the write path.
@@ -74,19 +76,21 @@ def _is_absence_kept(model: type[Model]) -> bool:
 
 def _keys_of(rows: QuerySet[Any]) -> Sequence[Any] | None:
     """Primary keys that all of ``rows`` are among, as their conditions name them; ``None`` where they don't."""
-    return None if rows.query.combinator else _keys_in(rows.query.where, rows.model._meta.pk)
+    query = rows.query
+    return None if query.combinator else _keys_in(query.where, rows.model._meta.pk, query.base_table)
 
 
-def _keys_in(node: WhereNode, pk: Any) -> Sequence[Any] | None:
+def _keys_in(node: WhereNode, pk: Any, table: Any) -> Sequence[Any] | None:
     if node.connector != AND or node.negated:
         return None
     for condition in node.children:
         if isinstance(condition, WhereNode):
-            keys = _keys_in(condition, pk)
-        elif getattr(getattr(condition, "lhs", None), "target", None) == pk:
-            keys = _keys_named(condition)
+            keys = _keys_in(condition, pk, table)
         else:
-            keys = None
+            column = getattr(condition, "lhs", None)
+            # The model may be joined once more, and then its key there is another row's.
+            is_key = getattr(column, "target", None) == pk and getattr(column, "alias", None) == table
+            keys = _keys_named(condition) if is_key else None
         if keys is not None:
             return keys
     return None
