@@ -7,7 +7,7 @@ BIN   := $(VENV)/bin
 STAMP := $(VENV)/.ready-$(shell cat pyproject.toml tools/bootstrap.sh | cksum | cut -d' ' -f1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layers docs bench format faults storm django-suite clean clean-venv
+.PHONY: help demo test check lint types layers docs bench format faults storm stress django-suite clean clean-venv
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ faults: $(STAMP) ## Break databases in 34 ways and report what the guard makes o
 
 storm: $(STAMP) ## Random faults against 16 threads of 4 processes for ten minutes, then count what is there
 	@$(BIN)/python -m tests.faults.storm $(STORM_ARGS)
+
+stress: $(STAMP) ## 4 processes write rows that 6 read through caches, and every stale one is counted
+	@$(BIN)/python -m tests.stress.caching $(STRESS_ARGS)
 
 django-suite: $(STAMP) ## Run Django's own tests with Repository as every model's manager
 	@$(BIN)/python -m tools.django_suite

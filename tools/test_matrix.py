@@ -3,9 +3,10 @@
     python -m tools.test_matrix [pytest arguments]
 
 Everything runs on SQLite; what needs a database (``tests/db``) runs again on PostgreSQL and MariaDB, and on SQLite
-through Django's own engine. ``tests/faults`` break servers of their own, once. The summary says which service is
-missing, and with ``REPO_REQUIRE_SERVICES=1`` it is a failure. ``REPO_MATRIX`` names what to run, if not everything:
-``sqlite``, ``postgres``, ``mariadb``, ``django`` for Django's engine, ``faults``, joined by commas.
+through Django's own engine. ``tests/faults`` break servers of their own, and ``tests/stress`` need PostgreSQL and
+Redis, each once. The summary says which service is missing, and with ``REPO_REQUIRE_SERVICES=1`` it is a failure.
+``REPO_MATRIX`` names what to run, if not everything: ``sqlite``, ``postgres``, ``mariadb``, ``django`` for Django's
+engine, ``faults``, ``stress``, joined by commas.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Outcome:
 
 def main(arguments: list[str]) -> int:
     missing = {service.name: why for service in SERVICES if (why := service.missing())}
-    wanted = os.environ.get("REPO_MATRIX", "sqlite,postgres,mariadb,django,faults").split(",")
+    wanted = os.environ.get("REPO_MATRIX", "sqlite,postgres,mariadb,django,faults,stress").split(",")
     runs = [run("sqlite", ["tests/unit", "tests/db"], arguments)] if "sqlite" in wanted else []
     servers = [name for name in (POSTGRES.name, MARIADB.name) if name in wanted and name not in missing]
     runs += [run(name, ["tests/db"], arguments) for name in servers]
@@ -50,6 +51,8 @@ def main(arguments: list[str]) -> int:
         runs.append(run("sqlite", ["tests/db"], arguments, name="sqlite, Django's engine", REPO_ENGINE="django"))
     if "faults" in wanted:
         runs.append(run("sqlite", ["tests/faults"], arguments, name="faults"))
+    if "stress" in wanted:
+        runs.append(run("sqlite", ["tests/stress"], arguments, name="stress"))
     summarise(runs, missing)
     required = os.environ.get("REPO_REQUIRE_SERVICES") == "1"
     if missing and required:
