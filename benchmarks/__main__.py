@@ -19,12 +19,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.services import MARIADB, POSTGRES
+from tests.services import MARIADB, POSTGRES, REDIS
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-GROUPS = ("startup", "guarding", "observing", "probing", "auditing", "writing", "reading", "memory")
+GROUPS = ("startup", "guarding", "observing", "probing", "auditing", "caching", "writing", "reading", "memory")
 
 
 def main() -> int:
@@ -64,7 +64,7 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
     import django
 
     django.setup()
-    from . import auditing, guarding, memory, observing, probing, reading, startup, writing
+    from . import auditing, caching, guarding, memory, observing, probing, reading, startup, writing
     from .measuring import compare
 
     figures: dict[str, list[Any]] = {"ratios": [], "memory": []}
@@ -86,6 +86,8 @@ def measure_here(database: str, groups: Collection[str]) -> dict[str, list[Any]]
             measure(probing.pairs())
         if "auditing" in groups:
             measure(auditing.pairs())
+        if "caching" in groups and database == "postgres" and REDIS.missing() is None:
+            figures["ratios"] += [asdict(found) for found in caching.results(database, progress)]
         if {"writing", "reading", "memory"} & {*groups}:
             load_all_but_flights()
         if "writing" in groups:

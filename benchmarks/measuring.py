@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +17,8 @@ from django.db import transaction
 _SAMPLE_SECONDS = 0.02
 
 Action = Callable[[], Any]
+#: Makes so many calls and answers the seconds of one.
+Sampler = Callable[[int], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,18 +83,24 @@ def rolled_back() -> Iterator[None]:
 def compare(pair: Pair, database: str) -> Result:
     """Time both sides in turn, each round in the other order, after one call of each that does not count."""
     number = 1 if pair.once else _repetitions(pair)
+    ours, theirs = partial(_sample, pair, pair.ours), partial(_sample, pair, pair.theirs)
     if pair.once:
-        _sample(pair, pair.ours, 1)
-        _sample(pair, pair.theirs, 1)
-    ours, theirs = [], []
-    for turn in range(pair.rounds):
+        ours(1)
+        theirs(1)
+    return result(pair.name, database, pair.target, *in_turn(ours, theirs, number, pair.rounds))
+
+
+def in_turn(ours: Sampler, theirs: Sampler, number: int, rounds: int) -> tuple[list[float], list[float]]:
+    """So many samples of both sides, each round in the other order."""
+    mine, other = [], []
+    for turn in range(rounds):
         if turn % 2:
-            theirs.append(_sample(pair, pair.theirs, number))
-            ours.append(_sample(pair, pair.ours, number))
+            other.append(theirs(number))
+            mine.append(ours(number))
         else:
-            ours.append(_sample(pair, pair.ours, number))
-            theirs.append(_sample(pair, pair.theirs, number))
-    return result(pair.name, database, pair.target, ours, theirs)
+            mine.append(ours(number))
+            other.append(theirs(number))
+    return mine, other
 
 
 def result(name: str, database: str, target: float, ours: list[float], theirs: list[float]) -> Result:
@@ -117,21 +126,32 @@ def result(name: str, database: str, target: float, ours: list[float], theirs: l
 def _sample(pair: Pair, action: Callable[..., Any], number: int) -> float:
     """Seconds of one call."""
     arguments = () if pair.prepare is None else (pair.prepare(),)
+    with pair.around():
+        return timed(action, number, *arguments)
+
+
+def timed(action: Callable[..., Any], number: int, *arguments: Any) -> float:
+    """Seconds of one call of so many, without the garbage collector."""
     gc.collect()
     gc.disable()
     try:
-        with pair.around():
-            started = time.perf_counter()
-            for _ in range(number):
-                action(*arguments)
-            return (time.perf_counter() - started) / number
+        started = time.perf_counter()
+        for _ in range(number):
+            action(*arguments)
+        return (time.perf_counter() - started) / number
     finally:
         gc.enable()
 
 
 def _repetitions(pair: Pair) -> int:
-    number = 1
-    while _sample(pair, pair.theirs, number) * number < _SAMPLE_SECONDS:
-        number *= 2
+    number = enough(partial(_sample, pair, pair.theirs))
     _sample(pair, pair.ours, number)
+    return number
+
+
+def enough(sampler: Sampler) -> int:
+    """How many calls make a sample that is long enough."""
+    number = 1
+    while sampler(number) * number < _SAMPLE_SECONDS:
+        number *= 2
     return number

@@ -1,24 +1,14 @@
-"""One table three times: without a history, under simple-history, and with an audit trail."""
+"""One table several times: without a history, under simple-history, with an audit trail, and cached."""
 
 from __future__ import annotations
 
-from django.db import models
 from simple_history.models import HistoricalRecords
 
-from django_enterprise_repo import AuditTrail, RepositoryModel
+from django_enterprise_repo import AuditTrail, CachePolicy, Repository, RepositoryModel
 
+from .columns import Columns
 
-class Columns(models.Model):
-    name = models.CharField(max_length=50)
-    code = models.CharField(max_length=10)
-    group = models.IntegerField(db_index=True)
-    size = models.IntegerField(default=0)
-    price = models.DecimalField(max_digits=10, decimal_places=2, default=1)
-    note = models.TextField(default="")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        abstract = True
+LOCK_SECONDS = 1.0
 
 
 class Bare(Columns):
@@ -35,3 +25,15 @@ class Trailed(Columns, RepositoryModel):
     """Audited by the write path."""
 
     history = AuditTrail()
+
+
+class Cached(Columns, RepositoryModel):
+    """In Redis."""
+
+    objects = Repository.configured(cache=CachePolicy(alias="redis_rows", lock_ttl=LOCK_SECONDS))()
+
+
+class CachedHere(Columns, RepositoryModel):
+    """In this process."""
+
+    objects = Repository.configured(cache=CachePolicy(alias="local_rows", lock_ttl=LOCK_SECONDS))()

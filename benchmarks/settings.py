@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from tests.services import REDIS
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES as _DATABASES
 from tests.settings import PROJECT_APPS, REPO_DATABASE
@@ -19,3 +22,14 @@ _ENGINE = DATABASES["default"]["ENGINE"].replace("django_enterprise_repo.db.back
 DATABASES["django"] = {**DATABASES["default"], "ENGINE": _ENGINE}
 if REPO_DATABASE == "sqlite":
     DATABASES["default"]["TEST"]["NAME"] = str(BASE_DIR / ".cache" / "bench.sqlite3")  # noqa: F405
+
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "local_rows": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "rows"},
+    "redis_rows": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS.url,
+        "KEY_PREFIX": f"bench_{os.getpid()}",
+        "OPTIONS": {"SERIALIZER": "django_enterprise_repo.caching.serializers.BytesSerializer"},
+    },
+}

@@ -1,0 +1,28 @@
+"""The row of a neighbour."""
+
+from __future__ import annotations
+
+import os
+
+from django.conf import settings
+
+from benchmarks.columns import Columns
+
+TABLE = f"neighbour_{os.getpid()}"
+
+if settings.KIND == settings.OURS:
+    from django_enterprise_repo import RepositoryModel
+
+    class Row(Columns, RepositoryModel):
+        """Cached by nobody."""
+
+        class Meta:
+            db_table = TABLE
+
+else:
+
+    class Row(Columns):  # type: ignore[no-redef]
+        """Cached by the neighbour."""
+
+        class Meta:
+            db_table = TABLE
