@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 #: Seconds. A lock has to outlive what a writer does up to its COMMIT, on a busy machine too.
@@ -56,6 +56,9 @@ OURS = Subject(
     serializer="django_enterprise_repo.caching.serializers.BytesSerializer",
     settings=(("ENTERPRISE_REPO", {"SLOW_OPERATION": 120.0}),),  # where ten processes share two cores all is slow
 )
+OURS_ON_DJANGO = replace(
+    OURS, name="ours-on-django", title="this package, Django's engine", engine="django.db.backends.postgresql"
+)
 CONTROL = Subject(name="control", title="delete after commit, by hand", ways=_PLAIN_WAYS, get="by_hand")
 #: They do not see every way of writing; by ``save()`` alone nobody can say that they were not told.
 CACHEOPS = Subject(
@@ -85,4 +88,4 @@ CACHALOT = Subject(
     ),
 )
 
-SUBJECTS = {subject.name: subject for subject in (OURS, CONTROL, CACHEOPS, CACHALOT)}
+SUBJECTS = {subject.name: subject for subject in (OURS, OURS_ON_DJANGO, CONTROL, CACHEOPS, CACHALOT)}

@@ -9,7 +9,7 @@ import pytest
 from tests.services import POSTGRES, REDIS
 from tests.stress.caching.__main__ import ENOUGH_HITS, markdown
 from tests.stress.caching.run import run_apart
-from tests.stress.caching.subjects import CONTROL, OURS
+from tests.stress.caching.subjects import CONTROL, OURS, OURS_ON_DJANGO, Subject
 
 
 @pytest.fixture(autouse=True)
@@ -21,8 +21,9 @@ def _services() -> None:
             pytest.skip(why_not)
 
 
-def test_no_get_returns_less_than_what_was_acknowledged():
-    figures = run_apart(OURS, 15.0)
+@pytest.mark.parametrize("subject", [OURS, OURS_ON_DJANGO], ids=lambda subject: subject.name)
+def test_no_get_returns_less_than_what_was_acknowledged(subject: Subject):
+    figures = run_apart(subject, 15.0)
 
     assert figures.is_coherent, figures
     assert figures.gets > 1000 and figures.written > 100 and figures.taken_back > 10, figures

@@ -29,6 +29,7 @@ from tests.unit.caching.protocols import (
     World,
     acknowledge,
     commit,
+    fill,
     look_without_tag,
 )
 
@@ -116,6 +117,7 @@ def _beginnings(protocol: Protocol, faults: Faults, gets: int) -> Iterator[State
     if look_without_tag in protocol.readers[0]:
         warm = World(value=Value(None, 0))
     for world in (World(), warm):
+        world = world._replace(counts=protocol.counts)
         yield State(world, (*writers, *readers), faults.crashes, faults.losses)
 
 
@@ -212,8 +214,9 @@ def _merged(state: State) -> Hashable:
     value = None if tag == (_GONE,) else (tag, world.value and world.value.version)
     processes = []
     for process in state.processes:
-        tag = named(process.tag)
-        version = 0 if tag == (_GONE,) or process.version is None else process.version
+        tag, version = named(process.tag), process.version
+        if version is None or (tag == (_GONE,) and process.rest[0] is fill):
+            version = -1
         processes.append((process.kind, len(process.rest), len(process.again), tag, version, process.since or ()))
     return world.committed, world.acknowledged, named(world.tag), value, state[2:], tuple(sorted(processes))
 

@@ -27,7 +27,8 @@ class Value(NamedTuple):
 class World(NamedTuple):
     """The row in the database, its keys in the cache, and the last write that was acknowledged.
 
-    A version is a number that each committed write raises by one. ``fresh`` is a generation that nobody has seen yet.
+    A version is a number that each committed write raises by one. ``fresh`` is a generation that nobody has seen yet;
+    ``counts`` says that those of rows are numbers instead, which begin with 1.
     """
 
     committed: int = 0
@@ -37,13 +38,16 @@ class World(NamedTuple):
     row: Cell = None
     value: Value | None = None
     fresh: int = 1
+    counts: bool = False
 
     @property
     def tag(self) -> Tag:
         return self.model, self.row
 
     def renew(self, key: str) -> World:
-        """With a new random generation in this key."""
+        """With a new generation in this key."""
+        if self.counts and key == "row":
+            return self._replace(row=(self.row or 0) + 1)
         return self._replace(**{key: self.fresh}, fresh=self.fresh + 1)
 
 
@@ -151,12 +155,8 @@ def unlock(world: World, me: Process) -> Iterator[tuple[World, Process]]:
 
 
 def bump(world: World, me: Process) -> Iterator[tuple[World, Process]]:
-    yield world.renew("row"), _next(me)
-
-
-def count_up(world: World, me: Process) -> Iterator[tuple[World, Process]]:
-    """A generation that is a number; where there is none, readers will begin anew."""
-    yield world._replace(row=world.row and world.row + 1), _next(me)
+    """A new generation; a number that is not there cannot be raised."""
+    yield world if world.counts and world.row is None else world.renew("row"), _next(me)
 
 
 def delete(world: World, me: Process) -> Iterator[tuple[World, Process]]:
@@ -201,7 +201,7 @@ def _judged(world: World, me: Process, tag: Tag) -> Process:
     if LOCK in tag:
         return _over(me)
     if None in tag:
-        return _drop_to(me, add_model, tag=None, since=None)
+        return _drop_to(me, add_model if tag[0] is None else add_row, tag=tag, since=None)
     if world.value and world.value.tag == tag:
         return _over(me)._replace(answer=_answer(world, me))
     return _drop_to(me, read, tag=tag, since=None)
@@ -216,24 +216,26 @@ def add_model(world: World, me: Process) -> Iterator[tuple[World, Process]]:
     yield world.renew("model") if world.model is None else world, _next(me)
 
 
+def see_model(world: World, me: Process) -> Iterator[tuple[World, Process]]:
+    assert me.tag is not None
+    if world.model in (LOCK, None):
+        yield world, _over(me)
+    else:
+        yield world, _drop_to(me, add_row if me.tag[1] is None else read, tag=(world.model, me.tag[1]))
+
+
 def add_row(world: World, me: Process) -> Iterator[tuple[World, Process]]:
     yield world.renew("row") if world.row is None else world, _next(me)
 
 
-def add_one(world: World, me: Process) -> Iterator[tuple[World, Process]]:
-    """A generation that is a number begins with 1."""
-    yield world._replace(row=1) if world.row is None else world, _next(me)
-
-
-def look_again(world: World, me: Process) -> Iterator[tuple[World, Process]]:
-    """``get_many`` of the generations alone: a get that has added one takes no value."""
-    usable = LOCK not in world.tag and None not in world.tag
-    yield world, _next(me, tag=world.tag) if usable else _over(me)
+def see_row(world: World, me: Process) -> Iterator[tuple[World, Process]]:
+    assert me.tag is not None
+    yield world, _over(me) if world.row in (LOCK, None) else _next(me, tag=(me.tag[0], world.row))
 
 
 def tag_late(world: World, me: Process) -> Iterator[tuple[World, Process]]:
     """The mistake of looking at the generations after the database was read."""
-    yield from look_again(world, me)
+    yield world, _over(me) if LOCK in world.tag or None in world.tag else _next(me, tag=world.tag)
 
 
 def look_without_tag(world: World, me: Process) -> Iterator[tuple[World, Process]]:
@@ -253,7 +255,7 @@ class Protocol:
         name: as the table shows it.
         writers: one program each.
         readers: the programs of their gets. The first of them also looks at what is left in the end.
-        counts: whether generations are numbers, which must not be renamed.
+        counts: whether generations of rows are numbers.
         lock_is_short: whether a lock may expire before its writer has committed.
     """
 
@@ -264,11 +266,11 @@ class Protocol:
     lock_is_short: bool = False
 
 
-GET = (look, add_model, add_row, look_again, read, fill)
-KEY_BY_KEY = (look_at_model, look_at_row, look_at_value, add_model, add_row, look_again, read, fill)
+TAG = (add_model, see_model, add_row, see_row)
+GET = (look, *TAG, read, fill)
+KEY_BY_KEY = (look_at_model, look_at_row, look_at_value, *TAG, read, fill)
 WITHOUT_TAG = (look_without_tag, read, fill)
-COUNTING = (look, add_model, add_one, look_again, read, fill)
-TAG_LATE = (look, add_model, add_row, read, tag_late, fill)
+TAG_LATE = (look, *TAG, read, tag_late, fill)
 OLD_SNAPSHOT = (snapshot, *GET)
 
 BEFORE_STATEMENT = (lock_row, update, commit, lock_row, acknowledge)
@@ -300,12 +302,12 @@ BROKEN = (
     _pair("delete before and after", (delete, update, commit, delete, acknowledge), WITHOUT_TAG),
     _pair("write through", (update, commit, write_through, acknowledge), WITHOUT_TAG),
     _pair("new generation after COMMIT", (update, commit, bump, acknowledge)),
-    _pair("counted generation after COMMIT", (update, commit, count_up, acknowledge), COUNTING, counts=True),
+    _pair("counted generation after COMMIT", (update, commit, bump, acknowledge), counts=True),
     _pair("lock before, not again after", (lock_row, update, commit, acknowledge)),
     _pair("lock after, not before", (update, commit, lock_row, acknowledge)),
     _pair("unlock after COMMIT", (lock_row, update, commit, unlock, acknowledge)),
     _pair("lock shorter than until COMMIT", BEFORE_STATEMENT, lock_is_short=True),
-    _pair("lock, but a counted generation", BEFORE_STATEMENT, COUNTING, counts=True),
+    _pair("lock, but a counted generation", BEFORE_STATEMENT, counts=True),
     _pair("tag read after the database", BEFORE_STATEMENT, TAG_LATE),
     _pair("fill from an old snapshot", BEFORE_STATEMENT, OLD_SNAPSHOT),
 )
