@@ -101,8 +101,8 @@ def _name_of(key: Any) -> str:
         return ",".join(map(_name_of, key))
     if isinstance(key, UUID):
         return key.hex
-    # Of text only the digest: memcached takes neither blanks nor more than 250 characters. And of the text itself: str()
-    # of a member of an enumeration is its name.
+    # Of text only the digest: memcached takes neither blanks nor more than 250 characters. And of the text itself:
+    # str() of a member of an enumeration is its name.
     text = str.__str__(key) if isinstance(key, str) else str(key)
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
