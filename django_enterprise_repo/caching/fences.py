@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
+from django.db.models.signals import post_migrate
 
 from ..db import hooks
 from ..resilience.guards import guard_of, is_in_transaction
@@ -219,3 +220,10 @@ def start() -> None:
     if all_cached():
         _listener = _Listener()
         hooks.listen(_listener)
+        post_migrate.connect(_migrated, dispatch_uid="enterprise_repo_caching")
+
+
+def _migrated(*, app_config: Any, using: str, **kwargs: Any) -> None:
+    """After ``migrate`` and ``flush``, whose SQL Django's own engines tell nobody of."""
+    for model in app_config.get_models():
+        clear_model(using, model)

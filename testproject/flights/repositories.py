@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from django_enterprise_repo import CachePolicy, FilterField, FilterPolicy, Repository
 
-from django_enterprise_repo import FilterField, FilterPolicy, Repository
-
-if TYPE_CHECKING:
-    pass
+#: Seconds for which a written flight is not cached: few, so that the demo need not wait for long.
+LOCKED = 1
 
 
 class AirlineRepository(Repository["Airline"]):
@@ -26,6 +24,7 @@ class PlaneRepository(Repository["Plane"]):
 
 
 class FlightRepository(Repository["Flight"]):
+    cache = CachePolicy(ttl=300, lock_ttl=LOCKED)
     filters = FilterPolicy(
         fields=(
             "id",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -13,13 +14,15 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 
 from django_enterprise_repo import PaginationRequest, operation_context
 from django_enterprise_repo.exceptions import EmptyPredicate, InvalidFilter, StaleObjectError
 
 from ..models import Airline, Airport, Flight, Plane
+from ..repositories import LOCKED
 
 Step = tuple[str, str, Callable[[], Iterator[str]]]
 
@@ -251,6 +254,36 @@ def examining() -> Iterator[str]:
     yield from table.getvalue().splitlines()
 
 
+def caching() -> Iterator[str]:
+    flight = Flight.objects.list(pagination=PaginationRequest(limit=1))[0]
+
+    def look() -> str:
+        before = Flight.objects.cache_info()
+        with CaptureQueriesContext(connection) as sent:
+            found = Flight.objects.get(flight.pk)
+        answer = "from the cache" if Flight.objects.cache_info().hit > before.hit else "from the database"
+        return f"departure_delay={found.departure_delay} {answer}, {len(sent)} statements"
+
+    time.sleep(LOCKED + 0.1)  # all flights have just been written
+    yield f"cold:             {look()}"
+    yield f"again:            {look()}"
+    Flight.objects.update(flight, departure_delay=7)
+    yield f"updated:          {look()}"
+    time.sleep(LOCKED + 0.1)
+    yield f"a moment later:   {look()}"
+    yield f"and again:        {look()}"
+    with suppress(Rollback), transaction.atomic():
+        Flight.objects.update(flight, departure_delay=999)
+        yield f"in a transaction: {look()}"
+        raise Rollback
+    yield f"rolled back:      {look()}"
+    yield str(Flight.objects.cache_info())
+
+
+class Rollback(Exception):
+    """Takes a transaction back."""
+
+
 CHAPTERS: tuple[tuple[str, tuple[Step, ...]], ...] = (
     (
         "Reading",
@@ -327,6 +360,7 @@ CHAPTERS: tuple[tuple[str, tuple[Step, ...]], ...] = (
             ("Related managers stay inside", 'airline.flights.count({"arrival_delay": {"lte": 0}})', relating),
             ("Locking", 'Airline.objects.get("B6", for_update=True)', locking),
             ("Async", "async for airline in Airline.objects.astream(): ...", asynchronously),
+            ("Cached by key, and never stale", "Flight.objects.get(pk)", caching),
             ("Health", "manage.py repository_health", examining),
         ),
     ),

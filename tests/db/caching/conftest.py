@@ -61,7 +61,7 @@ def everything_cached(
     settings: Any, monkeypatch: pytest.MonkeyPatch, cache_settings: Any, policy: CachePolicy
 ) -> Iterator[Any]:
     """Every repository has a cache policy; answers the cache."""
-    listeners = list(hooks.listeners)
+    listeners = len(hooks.listeners)
     settings.CACHES = {**settings.CACHES, policy.alias: cache_settings}
     monkeypatch.setattr(Repository, "cache", policy)
     store(policy.alias).forget()
@@ -70,7 +70,7 @@ def everything_cached(
     yield caches[policy.alias]
     monkeypatch.undo()
     look_again()
-    assert hooks.listeners == listeners
+    assert len(hooks.listeners) == listeners
     store(policy.alias).forget()
 
 
