@@ -18,6 +18,7 @@ from ..models import RepositoryModel
 from ..querysets import RepositoryQuerySetMixin
 from ..repository import Repository
 from ..soft_delete.markers import can_be_soft_deleted, marker_of, model_marker
+from .caching import register_caching_checks
 from .resilience import register_resilience_checks
 
 DOCS = "See docs/reference/checks.md."
@@ -32,6 +33,7 @@ def register_checks() -> None:
     register(check_retention, Tags.models)
     register(check_collations, Tags.database)
     register_resilience_checks()
+    register_caching_checks()
 
 
 def check_settings(**kwargs: Any) -> list[CheckMessage]:
