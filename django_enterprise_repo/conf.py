@@ -22,6 +22,7 @@ READINESS: Mapping[str, Level] = {
     "database": "fail",
     "circuit_breaker": "warn",  # else all processes would leave at once, and nobody would notice that all is well again
     "cache": "warn",
+    "row_cache": "warn",  # reads go past a cache that is left alone
     "migrations": "fail",
     "configuration": "fail",
 }

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import router
 from django.db.models import Manager
 
@@ -155,14 +156,18 @@ class Repository(AsyncVerbs[T], Manager[T]):
         return rows if rows._result_cache is None else rows._chain()
 
     def health(self, *, timeout: float | None = None) -> Report:
-        """How the databases are that this repository reads from and writes to: connections, breakers, migrations.
+        """How the databases are that this repository reads from and writes to (connections, breakers, migrations), and
+        the cache that its policy names.
 
         The answer is there within ``timeout`` seconds, ``ENTERPRISE_REPO["HEALTH"]["timeout"]`` where none are given.
         """
         from .health import examine  # which needs Django's migrations
 
         aliases = (self.db, self._db or router.db_for_write(self.model))
-        return examine(("database", "circuit_breaker", "migrations"), databases=aliases, timeout=timeout)
+        policy: Any = self.cache  # a check complains of what is neither a policy nor the name of a cache
+        caches = [policy.alias] if isinstance(policy, CachePolicy) and policy.alias in settings.CACHES else []
+        checks = ("database", "circuit_breaker", "migrations", *(("cache", "row_cache") if caches else ()))
+        return examine(checks, databases=aliases, caches=caches, timeout=timeout)
 
     async def ahealth(self, *, timeout: float | None = None) -> Report:
         """:meth:`health` for async code. It waits in a thread that no query of the context's own has to wait for."""

@@ -14,7 +14,8 @@ from ..resilience.phases import Permit
 from .report import Outcome, Status
 
 _FAILURE: Vote = "failure"
-_STATUS: dict[str, Status] = {"closed": "pass", "half-open": "warn", "open": "fail"}
+#: How bad it is that a circuit is in a state.
+STATUS: dict[str, Status] = {"closed": "pass", "half-open": "warn", "open": "fail"}
 
 
 def circuit(alias: str, seconds: float = 0.0) -> Outcome:
@@ -24,7 +25,7 @@ def circuit(alias: str, seconds: float = 0.0) -> Outcome:
         return Outcome("pass", observed=("closed", None))
     state = breaker.snapshot()
     return Outcome(
-        _STATUS[state.state],
+        STATUS[state.state],
         None if state.state == "closed" else state.state,
         observed=(state.state, None),
         more={} if state.state == "closed" else {"retryAfter": round(state.retry_after, 1)},

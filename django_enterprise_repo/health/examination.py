@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from functools import partial
 
+from django.conf import settings as django_settings
 from django.db import connections
 
 from .. import conf
@@ -17,6 +18,7 @@ from .configuration import configuration
 from .databases import ping, unapplied
 from .lanes import Job, Probe, lane
 from .report import Finding, Outcome, Report, Status
+from .row_caches import row_cache, row_cache_aliases
 
 logger = logging.getLogger("django_enterprise_repo.health")
 
@@ -30,10 +32,12 @@ def examine(
     checks: Iterable[str] | None = None,
     *,
     databases: Iterable[str] | None = None,
+    caches: Iterable[str] | None = None,
     timeout: float | None = None,
     anew: bool = False,
 ) -> Report:
-    """Ask ``checks``, all without them, about ``databases``, all that ``ENTERPRISE_REPO["HEALTH"]`` names without them.
+    """Ask ``checks``, all without them, about ``databases``, all that ``ENTERPRISE_REPO["HEALTH"]`` names without them,
+    and about ``caches``, all of them without.
 
     The answer is there within ``timeout`` seconds, the setting's where none are given. What has not answered by then
     has failed. Answers are at most a second old; that no migration is missing and that the settings are in order is
@@ -43,7 +47,7 @@ def examine(
     the circuit closes, or opens again, by what the database says.
 
     Raises:
-        InvalidArgument: there is no check or database of that name.
+        InvalidArgument: there is no check, database or cache of that name.
         ValueError: ``timeout`` is not a positive number.
     """
     settings = conf.health()
@@ -52,8 +56,10 @@ def examine(
     aliases = known_aliases(settings.databases) if databases is None else tuple(dict.fromkeys(databases))
     _require(names, CHECKS, "check")
     _require(aliases, tuple(connections), "database")
+    wanted = tuple(django_settings.CACHES) if caches is None else tuple(caches)
+    _require(wanted, tuple(django_settings.CACHES), "cache")
     # All are asked before anybody waits, so the deadline is one for all.
-    asked = [_asked(probe, seconds, anew) for name in names for probe in _probes(name, aliases, anew)]
+    asked = [_asked(probe, seconds, anew) for name in names for probe in _probes(name, aliases, wanted, anew)]
     for one in asked:
         if isinstance(one, Job):
             one.wait(seconds)
@@ -85,7 +91,7 @@ def _require(names: Iterable[str], known: tuple[str, ...], what: str) -> None:
             raise InvalidArgument(f"There is no such {what}; there are {', '.join(known)}.")
 
 
-def _probes(check: str, aliases: tuple[str, ...], anew: bool) -> Iterator[Probe]:
+def _probes(check: str, aliases: tuple[str, ...], caches: tuple[str, ...], anew: bool) -> Iterator[Probe]:
     if check == "database":
         for alias in aliases:
             yield Probe(check=check, component=alias, run=partial(_ping_as_probe if anew else ping, alias))
@@ -96,7 +102,12 @@ def _probes(check: str, aliases: tuple[str, ...], anew: bool) -> Iterator[Probe]
         yield from (Probe(check=check, component=alias, run=partial(circuit, alias)) for alias in aliases)
     elif check == "cache":
         for alias in cache_aliases():
-            yield Probe(check=check, component=alias, run=partial(round_trip, alias))
+            if alias in caches:
+                yield Probe(check=check, component=alias, run=partial(round_trip, alias))
+    elif check == "row_cache":
+        for alias in row_cache_aliases():
+            if alias in caches:
+                yield Probe(check=check, component=alias, run=partial(row_cache, alias))
     else:
         yield Probe(check=check, component=None, run=configuration, keeps=_SETTLED)
 
@@ -106,7 +117,7 @@ def _ping_as_probe(alias: str, seconds: float) -> Outcome:
 
 
 def _asked(probe: Probe, seconds: float, anew: bool) -> Probe | Job:
-    if probe.check == "circuit_breaker":
+    if probe.check in ("circuit_breaker", "row_cache"):
         return probe  # which is asked of nobody
     kind = "database" if probe.check == "migrations" else probe.check
     return lane(f"{kind}-{probe.component}").ask(probe, seconds, anew=anew)

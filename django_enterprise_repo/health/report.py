@@ -20,6 +20,7 @@ _KEYS = {
     "circuit_breaker": ("database:circuit_breaker", "component"),
     "migrations": ("database:migrations", "datastore"),
     "cache": ("cache:roundtrip", "datastore"),
+    "row_cache": ("cache:rows", "component"),
     "configuration": ("configuration:validation", "component"),
 }
 

@@ -120,7 +120,7 @@ def test_seconds_are_a_number(seconds):
         examine(timeout=seconds)
 
 
-@pytest.mark.parametrize("asked", [{"checks": ["nonsense"]}, {"databases": ["nonsense"]}])
+@pytest.mark.parametrize("asked", [{"checks": ["nonsense"]}, {"databases": ["nonsense"]}, {"caches": ["nonsense"]}])
 def test_unknown_names(asked):
     with pytest.raises(ValueError, match="There is no such"):
         examine(**asked)
