@@ -66,8 +66,8 @@ class CacheCounts:
     def count(self, model: type[Model], event: Event) -> None:
         with self._lock:
             self._counts[model, event] += 1
-        if _report is not None and event in _ANSWERS:
-            _report(model, event == "hit")
+        if _report is not None:
+            _report(model, event)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("cache_asked", extra={"model": model._meta.label, "cache_event": event})
 
@@ -77,12 +77,11 @@ class CacheCounts:
             return CacheInfo(**{name: self._counts[model, name] for name in _NAMES})  # type: ignore[index]
 
 
-_ANSWERS = frozenset({"hit", "miss", "locked", "down", "unreadable", "bypassed"})
-_report: Callable[[type[Model], bool], None] | None = None
+_report: Callable[[type[Model], Event], None] | None = None
 
 
-def report_to(report: Callable[[type[Model], bool], None] | None) -> None:
-    """Let this one hear of every read that asked a cache, and whether it was a hit; it must neither raise nor wait."""
+def report_to(report: Callable[[type[Model], Event], None] | None) -> None:
+    """Let this one hear of every event; it must neither raise nor wait."""
     global _report
     _report = report
 

@@ -1,4 +1,5 @@
-"""Where metrics and logs listen: one observer of operations, and one receiver of the breakers' signal."""
+"""Where metrics and logs listen: one observer of operations, one of what caches are asked, and one receiver of
+the breakers' signal."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from functools import partial
 from typing import Any
 
 from django.core.signals import setting_changed
+from django.db.models import Model
 
 from .. import conf
+from ..caching.counters import Event, report_to
 from ..operations import Operation, counts, observe_with, when_committed
 from ..resilience.breakers import circuit_state_changed
 from .labels import limit_models
@@ -65,6 +68,16 @@ class Listener:
             except Exception as error:  # noqa: BLE001  # as above
                 self._report("metrics", error)
 
+    def cache_asked(self, model: type[Model], event: Event) -> None:
+        try:
+            self._metrics.cache_asked(model, event)
+        except Exception as error:  # noqa: BLE001  # as above
+            self._report("metrics", error)
+
+    @property
+    def counts_caches(self) -> bool:
+        return self._metrics is not None
+
     def circuit_changed(self, alias: str, old: str, new: str, breaker: Any, **signal: Any) -> None:
         """A receiver of ``circuit_state_changed``."""
         if self._metrics is not None:
@@ -88,6 +101,7 @@ def start() -> None:
     stop()
     _listener = Listener()
     observe_with(_listener)
+    report_to(_listener.cache_asked if _listener.counts_caches else None)
     circuit_state_changed.connect(_listener.circuit_changed, dispatch_uid=_UID)
     setting_changed.connect(_setting_changed, dispatch_uid=_UID)
 
@@ -95,6 +109,7 @@ def start() -> None:
 def stop() -> None:
     """Listen no more: for tests and measurements."""
     observe_with(None)
+    report_to(None)
     circuit_state_changed.disconnect(dispatch_uid=_UID)
     setting_changed.disconnect(dispatch_uid=_UID)
 

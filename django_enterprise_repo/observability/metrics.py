@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
+from ..caching.counters import Event
 from ..operations import OPERATIONS, Operation, error_kind, outcome_of
 from .circuits import AskedCircuits, CircuitMetrics, ToldCircuits
 from .labels import alias_label, model_label
 
 #: Seconds. Below the client's own, which start at 5 ms: a read by primary key takes less than one.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10)
+_FILLS = frozenset({"filled", "unfillable"})
 
 
 def begun(operation: Operation) -> None:
@@ -41,14 +43,9 @@ def circuit_changed(alias: str, old: str, new: str, breaker: Any) -> None:
     registered().circuit_changed(alias, old, new, breaker)
 
 
-def cache_hit(model: type[Model]) -> None:
-    """Count a read that the cache has answered."""
-    registered().count_cache(model, hit=True)
-
-
-def cache_missed(model: type[Model]) -> None:
-    """Count a read that the cache could not answer."""
-    registered().count_cache(model, hit=False)
+def cache_asked(model: type[Model], event: Event) -> None:
+    """Count what a read that asked a cache, or filled it, has come to."""
+    (_made or _register()).cache_asked(model, event)
 
 
 def exposition(accept: str) -> tuple[bytes, str]:
@@ -157,7 +154,8 @@ class Metrics:
         self._errors = counter("errors", "Operations that ended in an error.", "operation", "model", "kind")
         self._history_rows = counter("history_rows", "History rows that were written and committed.", "model", "alias")
         self._cache_hits = counter("cache_hits", "Reads that the cache answered.", "model")
-        self._cache_misses = counter("cache_misses", "Reads that the cache could not answer.", "model")
+        self._cache_misses = counter("cache_misses", "Reads that the cache did not answer.", "model", "event")
+        self._cache_fills = counter("cache_fills", "Rows that were to be cached.", "model", "event")
         self._retries = counter("retries", "Attempts after a failed one, by its kind.", "alias", "reason")
         self._unknown = counter("commit_unknown", "Commits of which nobody knows whether they took effect.", "alias")
         self._in_flight = gauge("operations_in_flight", "Operations that are running.", "alias")
@@ -172,6 +170,7 @@ class Metrics:
             registry.register(collector)
         self._series: dict[tuple[str, type[Model], str], _Series] = {}
         self._running: dict[str, _Running] = {}
+        self._cache_series: dict[tuple[type[Model], Event], Any] = {}
         self._lock = threading.RLock()
 
     def after_fork(self) -> None:
@@ -179,6 +178,7 @@ class Metrics:
         self._lock = threading.RLock()
         self._series.clear()
         self._running.clear()
+        self._cache_series.clear()
         self._circuits.after_fork()
 
     def begun(self, operation: Operation) -> None:
@@ -249,8 +249,17 @@ class Metrics:
         for model, rows in operation.history_rows.items():
             self._history_rows.labels(model_label(model), alias).inc(rows)
 
-    def count_cache(self, model: type[Model], *, hit: bool) -> None:
-        (self._cache_hits if hit else self._cache_misses).labels(model_label(model)).inc()
+    def cache_asked(self, model: type[Model], event: Event) -> None:
+        (self._cache_series.get((model, event)) or self._make_cache_series(model, event)).inc()
+
+    def _make_cache_series(self, model: type[Model], event: Event) -> Any:
+        if event == "hit":
+            series = self._cache_hits.labels(model_label(model))
+        else:
+            counter = self._cache_fills if event in _FILLS else self._cache_misses
+            series = counter.labels(model_label(model), event)
+        self._cache_series[model, event] = series
+        return series
 
 
 def _names(operation: Operation) -> tuple[str, str, str]:

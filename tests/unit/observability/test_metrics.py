@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from django.db import connections
 
+from django_enterprise_repo.caching.counters import Event
 from django_enterprise_repo.exceptions import CircuitOpenError, CommitOutcomeUnknown, DuplicateKeyError
 from django_enterprise_repo.observability import labels, listening
 from django_enterprise_repo.observability.metrics import Metrics
@@ -198,10 +200,28 @@ def test_circuits_beyond_the_limit_of_aliases_share_their_rejections_and_no_stat
 
 
 def test_the_cache_has_its_metrics(counting, registry):
-    counting.count_cache(Item, hit=True)
-    counting.count_cache(Item, hit=False)
-    assert registry.get_sample_value("repository_cache_hits_total", {"model": "testapp.Item"}) == 1
-    assert registry.get_sample_value("repository_cache_misses_total", {"model": "testapp.Item"}) == 1
+    events = get_args(Event)
+    for event in (*events, *events):
+        counting.cache_asked(Item, event)
+
+    assert registry.get_sample_value("repository_cache_hits_total", {"model": "testapp.Item"}) == 2
+    found = {
+        event: [
+            registry.get_sample_value(f"repository_cache_{name}_total", {"model": "testapp.Item", "event": event})
+            for name in ("misses", "fills")
+        ]
+        for event in events
+    }
+    misses = {event: [2, None] for event in ("miss", "locked", "down", "unreadable", "bypassed")}
+    assert found == {"hit": [None, None], **misses, "filled": [None, 2], "unfillable": [None, 2]}
+
+
+def test_of_a_model_that_is_known_no_label_is_looked_up(counting, registry, monkeypatch):
+    counting.cache_asked(Item, "hit")
+    monkeypatch.delattr("django_enterprise_repo.observability.metrics.model_label")
+    counting.cache_asked(Item, "hit")
+
+    assert registry.get_sample_value("repository_cache_hits_total", {"model": "testapp.Item"}) == 2
 
 
 def test_the_docs_name_every_metric_and_no_other(counting, registry):
@@ -228,7 +248,7 @@ def test_promtool_accepts_the_rules_of_the_guide(tmp_path):
     rules.write_text(re.search(r"```yaml\n(.*?)```", GUIDE.read_text(), re.DOTALL)[1])
     done = subprocess.run([promtool, "check", "rules", rules], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "5 rules found" in done.stdout
+    assert "7 rules found" in done.stdout
 
 
 WORKER = """
