@@ -1,4 +1,4 @@
-"""Attribute everything that a request changes to its user and its correlation id."""
+"""What belongs to one request: who changes things and for which reason, and the entities that it has read."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.functional import LazyObject
 
+from .caching.identity import identity_map
 from .conf import correlation_header, get_user
 from .context import carried_context, operation_context
 from .correlation import new_correlation_id, received_correlation_id
 
 
-class OperationContextMiddleware:
-    """Opens an ``operation_context`` around each request, for sync and async views alike.
-
-    The user is looked up when something is recorded and not before, so the position among other middleware
-    doesn't matter, an authentication inside the view (as REST frameworks do it) counts, and a request that writes
-    nothing costs nothing. The correlation id is the caller's where it is well-formed and a new one otherwise; it is
-    ``request.correlation_id``, and the response echoes it. The body of a streaming response belongs to its request.
-    """
+class _Middleware:
+    """What sync and async middleware in one has."""
 
     sync_capable = True
     async_capable = True
@@ -31,7 +26,17 @@ class OperationContextMiddleware:
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
-            markcoroutinefunction(self)
+            markcoroutinefunction(cast("Any", self))
+
+
+class OperationContextMiddleware(_Middleware):
+    """Opens an ``operation_context`` around each request, for sync and async views alike.
+
+    The user is looked up when something is recorded and not before, so the position among other middleware
+    doesn't matter, an authentication inside the view (as REST frameworks do it) counts, and a request that writes
+    nothing costs nothing. The correlation id is the caller's where it is well-formed and a new one otherwise; it is
+    ``request.correlation_id``, and the response echoes it. The body of a streaming response belongs to its request.
+    """
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self._is_async:
@@ -42,6 +47,24 @@ class OperationContextMiddleware:
     async def _respond_async(self, request: HttpRequest) -> HttpResponseBase:
         with _context_of(request):
             return _finished(await self.get_response(request), request)
+
+
+class IdentityMapMiddleware(_Middleware):
+    """Opens an ``identity_map`` around each request, for sync and async views alike.
+
+    A row that the request reads by its key again, while it still uses it, is one object and no second read. The body of
+    a streaming response is made when the request is over, and reads without a map.
+    """
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self._respond_async(request)
+        with identity_map():
+            return cast("HttpResponseBase", self.get_response(request))
+
+    async def _respond_async(self, request: HttpRequest) -> HttpResponseBase:
+        with identity_map():
+            return cast("HttpResponseBase", await self.get_response(request))
 
 
 class _UserOf(LazyObject):  # type: ignore[type-arg]  # generic in the stubs only
