@@ -11,6 +11,7 @@ from typing import Any
 import dj_database_url
 
 from testproject.settings import *  # noqa: F403  # the tests run on the test project
+from testproject.settings import CACHES as PROJECT_CACHES
 from testproject.settings import INSTALLED_APPS as PROJECT_APPS
 from tests.services import MARIADB, POSTGRES, REDIS
 
@@ -50,7 +51,7 @@ DATABASES = _databases()
 
 INSTALLED_APPS = [*PROJECT_APPS, "django_enterprise_repo.ledger", "tests.testapp"]
 
-CACHES: dict[str, Any] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES: dict[str, Any] = {**PROJECT_CACHES}
 if REDIS.missing() is None:
     CACHES["redis"] = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS.url}
 

@@ -370,6 +370,9 @@ def test_a_repository_beside_the_cached_one_may_be_as_narrow_as_it_likes():
 CHECK = """
 import json, sys
 from django.core.management import execute_from_command_line
+from testproject import settings
+settings.INSTALLED_APPS.remove("testproject.flights")
+settings.ROOT_URLCONF = "django_enterprise_repo.urls"
 execute_from_command_line(["manage.py", "check"])
 print(json.dumps(sorted({"msgspec", "pybreaker", "redis", "django_redis"} & sys.modules.keys())))
 """

@@ -43,7 +43,8 @@ def cache_settings(state) -> dict[str, Any]:
 
 
 def told() -> Any:
-    (finding,) = examine(["row_cache"]).findings
+    # The flights of the test project are in another cache.
+    (finding,) = (each for each in examine(["row_cache"]).findings if each.component == "cached")
     return finding
 
 
@@ -98,8 +99,8 @@ def test_the_views_show_the_details_to_those_who_may_see_them(client):
     somebody = client.get("/health/?check=row_cache", headers={"authorization": f"Bearer {TOKEN}"})
 
     assert (anybody.status_code, json.loads(anybody.content)) == (200, {"status": "warn"})
-    (found,) = json.loads(somebody.content)["checks"]["cache:rows"]
-    assert (found["componentId"], found["componentType"], found["observedValue"]) == ("cached", "component", "open")
+    found = {each["componentId"]: each for each in json.loads(somebody.content)["checks"]["cache:rows"]}["cached"]
+    assert (found["componentType"], found["observedValue"]) == ("component", "open")
 
 
 def test_a_repository_tells_of_its_own_cache(settings, state):

@@ -79,6 +79,7 @@ def test_staff_see_details(admin_client):
         "database:circuit_breaker",
         "database:migrations",
         "cache:roundtrip",
+        "cache:rows",
         "configuration:validation",
     }
     assert [entry["componentId"] for entry in found["checks"]["database:connectivity"]] == ["default", "other"]
@@ -182,7 +183,7 @@ def test_changes_are_logged_once(caplog, monkeypatch):
 
 
 def test_every_check_is_a_check_of_the_report():
-    assert {finding.check for finding in examine().findings} == set(CHECKS) - {"row_cache"}, "no rows are cached"
+    assert {finding.check for finding in examine().findings} == set(CHECKS)
 
 
 def test_limits_of_the_project_are_kept_where_they_are_shorter(settings):
