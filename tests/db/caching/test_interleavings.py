@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from django_enterprise_repo.caching import protocol
 from django_enterprise_repo.caching.compiled import KeyedRead
-from django_enterprise_repo.caching.keys import row_keys
+from django_enterprise_repo.caching.keys import row_keys, table_name
 from django_enterprise_repo.caching.reads import CachedRead
 from django_enterprise_repo.caching.store import Store
 from tests.db.caching.conftest import expire_locks
@@ -159,13 +159,13 @@ def cold(cache: Any, pk: Any) -> None:
 def tagged(cache: Any, pk: Any) -> None:
     """The row has tags and is not there."""
     warm(cache, pk)
-    cache.delete(row_keys(Bare, pk, connection).value)
+    cache.delete(row_keys(table_name(Bare, connection), pk).value)
 
 
 def warm(cache: Any, pk: Any) -> None:
     cache.clear()
     Bare.objects.get(pk)
-    assert cache.has_key(row_keys(Bare, pk, connection).value)
+    assert cache.has_key(row_keys(table_name(Bare, connection), pk).value)
 
 
 STATES = [cold, tagged, warm]
@@ -212,7 +212,7 @@ class Check:
         at_once = size_of(pk)
         expire_locks(self.cache)
         later = [size_of(pk), size_of(pk)]
-        assert self.cache.has_key(row_keys(Bare, pk, connection).value) or expected[-1] is None
+        assert self.cache.has_key(row_keys(table_name(Bare, connection), pk).value) or expected[-1] is None
         allowed = expected[-1:] if looked_after_all else expected
         if answer not in allowed or {at_once, *later} != {expected[-1]}:
             self.stale.append((order, state.__name__, answer, at_once, later))
