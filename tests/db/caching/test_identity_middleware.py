@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.db import connections
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory, override_settings
@@ -54,7 +54,14 @@ def answer(view: Any, pk: Any = "") -> Any:
     request = RequestFactory().get("/", {"pk": pk})
     middleware: Any = IdentityMapMiddleware(view)
     assert iscoroutinefunction(middleware) == iscoroutinefunction(view)
-    return asyncio.run(middleware(request)) if iscoroutinefunction(view) else middleware(request)
+    return asyncio.run(waited_for(middleware(request))) if iscoroutinefunction(view) else middleware(request)
+
+
+async def waited_for(answer: Any) -> Any:
+    try:
+        return await answer
+    finally:
+        await sync_to_async(connections.close_all)()  # of the thread that asked the database
 
 
 @pytest.mark.parametrize("view", [sync_view, async_view])
@@ -95,14 +102,8 @@ def test_a_streamed_body_has_no_map():
 @pytest.mark.parametrize("url", ["/sync", "/async"])
 @override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=MIDDLEWARE)
 def test_in_a_project_it_holds_for_sync_and_async_servers(url, client, async_client, item):
-    async def asked():
-        try:
-            return await async_client.get(url, {"pk": item.pk})
-        finally:
-            connections.close_all()
-
     assert client.get(url, {"pk": item.pk}).content == b"True"
-    assert asyncio.run(asked()).content == b"True"
+    assert asyncio.run(waited_for(async_client.get(url, {"pk": item.pk}))).content == b"True"
 
 
 @override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=MIDDLEWARE * 2)
