@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 from uuid import UUID
 
-from django.conf import settings
+from django.core.signals import setting_changed
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, CompositePrimaryKey, Expression, Field, IntegerField, Model, UUIDField
@@ -136,8 +136,7 @@ class KeyedRead:
 def keyed_read(alias: str, repository: Any) -> KeyedRead:
     """The compiled read for a repository whose rows are nobody's but its own; kept with this thread's connection."""
     connection: Any = connections[alias]
-    # Converters look at USE_TZ when they are chosen, and tests change it.
-    name = (type(repository), repository.model, settings.USE_TZ)
+    name = (type(repository), repository.model, _era)
     try:
         return cast("KeyedRead", connection.repository_reads[name])
     except AttributeError:
@@ -146,6 +145,19 @@ def keyed_read(alias: str, repository: Any) -> KeyedRead:
         pass
     read = connection.repository_reads[name] = KeyedRead(repository.get_queryset(), alias)
     return read
+
+
+#: Replaced when settings change that converters look at when they are chosen.
+_era = object()
+
+
+def _setting_changed(*, setting: str, **kwargs: Any) -> None:
+    global _era
+    if setting in ("DATABASES", "TIME_ZONE", "USE_TZ"):
+        _era = object()
+
+
+setting_changed.connect(_setting_changed, dispatch_uid="enterprise_repo_compiled")
 
 
 def key_fields(model: Any) -> tuple[Field[Any, Any], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -28,13 +28,20 @@ from .store import Store, store
 _ABSENT = b""
 
 
+class _Marker(Protocol):
+    """What tells a row that was deleted and is still there."""
+
+    def is_deleted(self, entity: Any) -> bool: ...
+
+
 class _Door:
     """The way of one repository's rows, on one connection, to their cache."""
 
-    def __init__(self, policy: CachePolicy, read: KeyedRead, is_hidden: Callable[[Any], bool] | None) -> None:
+    def __init__(self, policy: CachePolicy, read: KeyedRead, marker: _Marker | None) -> None:
         self.policy = policy
         self.read = read
-        self.is_hidden = is_hidden
+        #: Marks rows that this repository does not show.
+        self.marker = marker
         self.era = _era
         self.store = store(policy.alias)
         self.codec = _codec(read, policy.alias)
@@ -42,7 +49,7 @@ class _Door:
         zone = read.connection.timezone if settings.USE_TZ else None
         self.zone: tzinfo | None = None if zone is UTC else zone
         #: Whether a cached row may say that there is no row. For who hides deleted rows others may see it.
-        self.keeps_absence = policy.negative_ttl is not None and is_hidden is None
+        self.keeps_absence = policy.negative_ttl is not None and marker is None
 
     def is_open(self) -> bool:
         """Whether the cache may answer what this connection would, and be told what it reads."""
@@ -113,7 +120,7 @@ class CachedRead:
             return None if door.keeps_absence else NOTHING
         assert door.codec is not None
         entity = door.read.entity(door.codec.decode(body, door.zone))
-        return None if door.is_hidden is not None and door.is_hidden(entity) else entity
+        return None if door.marker is not None and door.marker.is_deleted(entity) else entity
 
     def _put(self, body: bytes, ttl: float) -> None:
         assert self._tags is not None
@@ -124,12 +131,12 @@ class CachedRead:
 
 
 def cached_reads(
-    policy: CachePolicy, read: KeyedRead, keys: Sequence[Any], is_hidden: Callable[[Any], bool] | None
+    policy: CachePolicy, read: KeyedRead, keys: Sequence[Any], marker: Callable[[], _Marker | None]
 ) -> list[CachedRead]:
     """The reads of rows through the cache, in the order of their keys; none where they have to go past it."""
     door = read.door
     if door is None or door.policy is not policy or door.era is not _era:
-        door = read.door = _Door(policy, read, is_hidden)
+        door = read.door = _Door(policy, read, marker())
     if door.codec is None:
         return []
     if not door.is_open():

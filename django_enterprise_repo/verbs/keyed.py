@@ -210,8 +210,8 @@ class KeyVerbs(Reads[T]):
     def _cached_reads(self, read: KeyedRead, keys: Sequence[Any]) -> Sequence[CachedRead]:
         from ..caching.reads import cached_reads  # imports msgspec
 
-        marker, policy = self._marker(), self._cache_policy
-        return () if policy is None else cached_reads(policy, read, keys, marker and marker.is_deleted)
+        policy = self._cache_policy
+        return () if policy is None else cached_reads(policy, read, keys, self._marker)
 
     def _lockable(self, rows: Any) -> tuple[str, ...]:
         """What a lock takes: the row, and not what is joined to it, which on PostgreSQL may be nullable."""
