@@ -72,7 +72,7 @@ def assert_true(known: Any, cache: Any) -> None:
 @pytest.mark.parametrize(("prepare", "write"), [row[1:3] for row in EVERY], ids=[row[0] for row in EVERY])
 def test_what_the_cache_answers_is_what_the_database_has(prepare, write, nested, user, everything_cached, request):
     if settings.REPO_ENGINE == "django" and request.node.callspec.id.startswith(UNSEEN):
-        pytest.skip("Django's own save() and delete(), which the check W012 tells of")
+        pytest.skip("Django's own save() and delete(), which the check W011 tells of")
     prepare()
     expire_locks(everything_cached)
     known = reads()
