@@ -111,7 +111,7 @@ class Store:
         except CircuitOpenError:
             return None
         started = time.perf_counter()
-        vote: Vote = "failure"
+        vote: Vote = "void"
         try:
             cache = caches[self.alias]
             if self._owed:
@@ -119,6 +119,7 @@ class Store:
             answer = call(cache)
             vote = "success"
         except Exception as error:  # noqa: BLE001  # each driver has errors of its own
+            vote = "failure"
             logger.debug("cache_failed", extra={"cache": self.alias, "error_type": type(error).__qualname__})
             return None
         finally:
