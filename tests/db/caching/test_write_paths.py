@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 
 from django_enterprise_repo import operation_context
+from django_enterprise_repo.caching.counters import cache_counts
 from tests.db.auditing.test_write_paths import EVERY
 from tests.db.caching.conftest import expire_locks
 
@@ -77,6 +78,7 @@ def test_what_the_cache_answers_is_what_the_database_has(prepare, write, nested,
     expire_locks(everything_cached)
     known = reads()
     assert values(reads()) == values(rows(known))
+    assert not known or any(cache_counts.of(model).hit for model, _ in known), "else there is nothing to be stale"
 
     if nested:
         with pytest.raises(Rollback), transaction.atomic(), operation_context(user=user):
