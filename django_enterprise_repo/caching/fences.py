@@ -34,12 +34,14 @@ class Fences:
         announced: tables whose rows are locked already by who is about to send a statement, and how often.
     """
 
-    __slots__ = ("_keys", "announced", "has_written", "is_elsewhere", "is_isolated")
+    __slots__ = ("_keys", "announced", "has_written", "is_elsewhere", "is_isolated", "is_isolation_chosen")
 
     def __init__(self) -> None:
         self._keys: dict[str, dict[str, int]] = {}
         self.has_written = False
-        #: SQL has asked for another isolation than READ COMMITTED.
+        #: SQL has chosen an isolation, for one transaction or for all that follow.
+        self.is_isolation_chosen = False
+        #: It was another one than READ COMMITTED.
         self.is_isolated = False
         #: SQL has chosen another schema, role or database: its tables are not those that the keys name.
         self.is_elsewhere = False
@@ -65,6 +67,7 @@ class Fences:
     def note_session(self, sql: str) -> None:
         """SQL has told the session something."""
         if _ISOLATION.search(sql):
+            self.is_isolation_chosen = True
             self.is_isolated = not _READ_COMMITTED.search(sql)
         if _PLACE.search(sql):
             self.is_elsewhere = True
@@ -74,7 +77,9 @@ class Fences:
 _MOST_PENDING = 10_000
 _ISOLATION = re.compile(r"isolation|snapshot", re.IGNORECASE)
 _READ_COMMITTED = re.compile(r"read\s+committed", re.IGNORECASE)
-_PLACE = re.compile(r"\b(?:search_path|schema|role|authorization|use|all)\b", re.IGNORECASE)
+_PLACE = re.compile(r"\b(?:search_path|schema|role|authorization|use|(?:reset|discard)\s+all)\b", re.IGNORECASE)
+#: A SELECT that does what SET does.
+_SETS = re.compile(r"\bset_config\b", re.IGNORECASE)
 
 
 def fences_of(connection: BaseDatabaseWrapper) -> Fences:
@@ -163,12 +168,15 @@ class _Listener:
                 if cached.keeps_absence:
                     self._inserts_count.add(table)
         names = "|".join(map(re.escape, sorted(self._models, key=len, reverse=True)))
-        self._mentioned = re.compile(rf"(?<!\\w)({names})(?!\\w)", re.IGNORECASE)
+        self._mentioned = re.compile(rf"(?<!\w)({names})(?!\w)", re.IGNORECASE)
 
     def statement(self, connection: BaseDatabaseWrapper, sql: Any, kind: StatementKind) -> None:
+        text = text_of(sql)
         if kind == "read":
+            if _SETS.search(text):
+                fences_of(connection).note_session(text)
             return
-        fences, text = fences_of(connection), text_of(sql)
+        fences = fences_of(connection)
         if kind == "write":
             fences.has_written = True
             for table in self._changed_by(text):
@@ -194,6 +202,8 @@ class _Listener:
         """The cached tables in which a statement may change rows."""
         simple = _SIMPLE.match(sql)
         if simple is None or ";" in sql:
+            if not sql or _OPAQUE.search(sql):
+                return set(self._models)
             return {found.lower() for found in self._mentioned.findall(sql)}
         verb, target = simple.groups()
         table = target.strip('"`').lower()
@@ -204,8 +214,11 @@ class _Listener:
 
 # The form that Django gives to its statements, in which nothing but the first table changes.
 _SIMPLE = re.compile(
-    r'\s*(INSERT\s+INTO|DELETE\s+FROM|UPDATE(?=\s+\S+\s+SET\b))\s+("[^"]+"|`[^`]+`|\w+)(?=[\s(])', re.IGNORECASE
+    r'\s*(INSERT\s+INTO|DELETE\s+FROM|UPDATE(?=\s+\S+\s+SET\b))\s+(?!ONLY\b)("[^"]+"|`[^`]+`|\w+)(?=[\s(])(?!\s*,)',
+    re.IGNORECASE,
 )
+# What changes tables without their names: what refers to a table, what a procedure or a prepared statement does.
+_OPAQUE = re.compile(r"\bCASCADE\b|^\s*(?:CALL|DO|EXECUTE)\b", re.IGNORECASE)
 _UPSERT = re.compile(r"\bON\s+(?:CONFLICT|DUPLICATE)\b", re.IGNORECASE)
 
 _listener: _Listener | None = None

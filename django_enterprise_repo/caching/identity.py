@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 from django.db import connections
 from django.db.models import Model
 
+from ..resilience.guards import is_in_transaction
 from .compiled import KeyedRead
 
 
@@ -34,7 +35,7 @@ class IdentityMap:
         """Remember an entity that was just read."""
         here = (read.alias, get_ident())
         if here in self._written:
-            if connections[read.alias].in_atomic_block:
+            if is_in_transaction(connections[read.alias]):
                 return
             self._written.discard(here)
         self._entities[read, here[1], key] = entity
@@ -42,7 +43,7 @@ class IdentityMap:
     def empty(self, alias: str) -> None:
         """Something is being written on ``alias``."""
         self._entities.clear()
-        if connections[alias].in_atomic_block:
+        if is_in_transaction(connections[alias]):
             self._written.add((alias, get_ident()))
 
 

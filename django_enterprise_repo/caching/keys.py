@@ -8,6 +8,8 @@ invalidates for a new one. The schema is inside the value.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -70,7 +72,7 @@ def table_name(model: type[Model], connection: BaseDatabaseWrapper) -> str:
     """What the keys of the rows of a concrete model begin with."""
     settings = connection.settings_dict
     place = (connection.vendor, settings["HOST"], settings["PORT"], settings["NAME"], connection.alias, os.getpid())
-    return _prefix(model._meta.db_table, *place)
+    return _prefix(model._meta.db_table, _chosen(settings["OPTIONS"]), *place)
 
 
 def epoch_of(key: str) -> str:
@@ -107,9 +109,20 @@ def _name_of(key: Any) -> str:
     return blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+def _chosen(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a driver's options say of where the database is, and of where in it the tables are."""
+    places = tuple(str(options[name]) for name in ("service", "read_default_file", "unix_socket") if name in options)
+    return (*places, *_SCHEMA.findall(str(options["options"]))) if "options" in options else places
+
+
+_SCHEMA = re.compile(r"(?:search_path|role)\s*=\s*(?:\\.|\S)+", re.IGNORECASE)
+
+
 @lru_cache(maxsize=4096)
-def _prefix(table: str, vendor: str, host: str, port: Any, name: Any, alias: str, process: int) -> str:
-    database = (vendor, *_place(vendor, host, port, name, alias, process))
+def _prefix(
+    table: str, chosen: tuple[str, ...], vendor: str, host: str, port: Any, name: Any, alias: str, process: int
+) -> str:
+    database = (vendor, *_place(vendor, host, port, name, alias, process), *chosen)
     digest = blake2b("\0".join((*database, table)).encode(errors="surrogateescape"), digest_size=12)
     return f"repository:{digest.hexdigest()}"
 

@@ -36,9 +36,13 @@ def _reads_committed(connection: BaseDatabaseWrapper) -> bool:
     if connection.vendor != "postgresql":
         return False  # a transaction of SQLite reads one snapshot
     driver: Any = connection.connection
-    if not hasattr(driver, "repository_reads_committed"):
+    known: bool | None = getattr(driver, "repository_reads_committed", None)
+    is_chosen = fences_of(connection).is_isolation_chosen
+    if known is None or is_chosen:
         # What Django believes is its own setting. The server's, the database's and the role's come before it.
         with connection.cursor() as cursor:
             cursor.execute("SHOW transaction_isolation")
-            driver.repository_reads_committed = cursor.fetchone() == ("read committed",)
-    return bool(driver.repository_reads_committed)
+            known = cursor.fetchone() == ("read committed",)
+        if not is_chosen:  # what was chosen for this transaction says nothing of the next one
+            driver.repository_reads_committed = known
+    return known

@@ -110,6 +110,8 @@ def watch(alias: str) -> None:
     connection = connections[alias]
     if guard_of(connection).sees_everything:
         return
+    if not (connection.in_atomic_block or connection.get_autocommit()):
+        return  # nobody tells of the end of a transaction that is managed by hand
     mark = _unreported.setdefault(connection, object())
     # A callback registered in a savepoint vanishes when that is rolled back, so every write registers its own
     # and the first one to run speaks for all of them.

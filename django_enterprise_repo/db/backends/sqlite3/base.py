@@ -15,16 +15,16 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._chunked: WeakSet[Any] = WeakSet()
+        self._cursors: WeakSet[Any] = WeakSet()
 
     @property
     def has_open_cursors(self) -> bool:
-        """Whether an iterator is being read in chunks: until its end SQLite shows this connection one snapshot."""
-        return bool(self._chunked) and any(cursor.is_open for cursor in self._chunked)
+        """Whether rows may be left to be fetched, of an iterator say: until then SQLite shows one snapshot here."""
+        return bool(self._cursors) and any(cursor.is_open for cursor in self._cursors)
 
-    def chunked_cursor(self) -> Any:
-        cursor = super().chunked_cursor()
-        self._chunked.add(cursor)
+    def _guarded(self, wrapper: Any) -> Any:
+        cursor = super()._guarded(wrapper)
+        self._cursors.add(cursor)
         return cursor
 
     def disown(self) -> None:
