@@ -22,11 +22,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from .keys import RowKeys
-from .store import Store
+from .store import LOCK, Store
 
 _DAY = 24 * 3600
 #: How long tags are kept. Of rows there are many; when the epoch goes, the whole model has to be read again.
 GENERATION_SECONDS, EPOCH_SECONDS = _DAY, 21 * _DAY
+#: How long a lock lasts that takes the place of what is neither a tag nor a lock.
+_GARBAGE_SECONDS = 60
 _TAG_BYTES = 16
 
 
@@ -80,8 +82,12 @@ def _with_tags(store: Store, rows: Sequence[RowKeys], answer: Mapping[str, Any])
 def _made(store: Store, keys: set[str], answer: Mapping[str, Any], seconds: int) -> dict[str, Any]:
     """What is under ``keys``, of which those that are not in ``answer`` get a tag of their own.
 
-    Whoever was faster has made it, or has locked it since; of a cache that keeps nothing none comes back.
+    Whoever was faster has made it, or has locked it since; of a cache that keeps nothing none comes back. What is no
+    tag, and might stay for ever, is replaced by a lock and never by a tag: a writer may have locked it since.
     """
+    garbage = [key for key in keys if not (_is_tag(found := answer.get(key)) or found is None or found == LOCK)]
+    if garbage:
+        store.lock(dict.fromkeys(garbage, _GARBAGE_SECONDS))
     missing = {key: os.urandom(_TAG_BYTES) for key in keys if answer.get(key) is None}
     made = store.add(missing, seconds) if missing else None
     return {**{key: answer.get(key) for key in keys}, **(made or {})}
