@@ -26,6 +26,8 @@ from .store import Store, store
 
 #: The body of an entry that says that there is no such row.
 _ABSENT = b""
+#: Bytes. memcached refuses more than a mebibyte with an error that says nothing else of its health.
+_LARGEST = 1_000_000
 
 
 class _Marker(Protocol):
@@ -106,6 +108,9 @@ class CachedRead:
         try:
             body = self._door.codec.encode(values)
         except Unencodable:
+            cache_counts.count(self._door.read.model, "unfillable")
+            return
+        if len(body) > _LARGEST:
             cache_counts.count(self._door.read.model, "unfillable")
             return
         self._put(body, self._door.policy.ttl)

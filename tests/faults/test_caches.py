@@ -22,7 +22,7 @@ from tests.faults.memcached import Memcached
 from tests.faults.processes import wait_until
 from tests.faults.redis import RedisServer
 from tests.needs import need_program
-from tests.testapp.models import Bare
+from tests.testapp.models import Account, Bare
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -231,6 +231,17 @@ def test_every_backend_serves(backend, row):
     assert Bare.objects.cache_info().hit == hits + 3
     Bare.objects.delete(row.pk)
     assert Bare.objects.get_or_none(row.pk) is None
+
+
+@pytest.mark.parametrize("backend", [DJANGO_REDIS, CORE_REDIS, MEMCACHED, LOCMEM])
+def test_a_row_that_is_too_large_leaves_the_others_their_cache(backend, row):
+    large = Account.objects.add(Account(name="a", note="x" * 2_000_000))
+    wait_until(
+        lambda: len(Account.objects.get(large.pk).note) and Account.objects.cache_info().unfillable, 5, "refused"
+    )
+
+    assert store("cached").breaker.is_closed
+    assert_caches(row)
 
 
 def test_connections_are_used_again(server, row):
