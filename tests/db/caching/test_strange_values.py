@@ -10,7 +10,7 @@ from django.core.cache import caches
 from django.db import connection
 
 from django_enterprise_repo.caching.envelope import seal
-from django_enterprise_repo.caching.keys import RowKeys, row_keys
+from django_enterprise_repo.caching.keys import RowKeys, row_keys, table_name
 from django_enterprise_repo.caching.store import LOCK, store
 from tests.db.caching.conftest import expire_locks, locmem, redis
 from tests.testapp.models import Bare, Tag
@@ -42,7 +42,7 @@ def rows(cache):
 
 @pytest.fixture
 def keys(rows) -> RowKeys:
-    return row_keys(Bare, rows[0].pk, connection)
+    return row_keys(table_name(Bare, connection), rows[0].pk)
 
 
 def put(cache: Any, key: str, value: Any) -> None:
@@ -70,7 +70,7 @@ VALUES = {
     "longer": lambda cache, keys, other: cache.get(keys.value) + b"x",
     "tampered": lambda cache, keys, other: cache.get(keys.value)[:-2] + b"zz",
     "of another row": lambda cache, keys, other: cache.get(other.value),
-    "of another model": lambda cache, keys, other: cache.get(row_keys(Tag, 1, connection).value),
+    "of another model": lambda cache, keys, other: cache.get(row_keys(table_name(Tag, connection), 1).value),
     "of another schema": lambda cache, keys, other: seal(keys.value, tags(cache, keys), b"\x01" * 40),
 }
 
@@ -78,7 +78,7 @@ VALUES = {
 @pytest.mark.parametrize("made", VALUES.values(), ids=VALUES)
 def test_a_value_of_somebody_else_is_a_miss(made, cache, rows, keys):
     row, other = rows
-    value = made(cache, keys, row_keys(Bare, other.pk, connection))
+    value = made(cache, keys, row_keys(table_name(Bare, connection), other.pk))
     put(cache, keys.value, b"nothing here" if value is None else value)
     before = Bare.objects.cache_info()
 
