@@ -78,8 +78,6 @@ _MOST_PENDING = 10_000
 _ISOLATION = re.compile(r"isolation|snapshot", re.IGNORECASE)
 _READ_COMMITTED = re.compile(r"read\s+committed", re.IGNORECASE)
 _PLACE = re.compile(r"\b(?:search_path|schema|role|authorization|use|(?:reset|discard)\s+all)\b", re.IGNORECASE)
-#: A SELECT that does what SET does.
-_SETS = re.compile(r"\bset_config\b", re.IGNORECASE)
 
 
 def fences_of(connection: BaseDatabaseWrapper) -> Fences:
@@ -171,12 +169,9 @@ class _Listener:
         self._mentioned = re.compile(rf"(?<!\w)({names})(?!\w)", re.IGNORECASE)
 
     def statement(self, connection: BaseDatabaseWrapper, sql: Any, kind: StatementKind) -> None:
-        text = text_of(sql)
         if kind == "read":
-            if _SETS.search(text):
-                fences_of(connection).note_session(text)
             return
-        fences = fences_of(connection)
+        fences, text = fences_of(connection), text_of(sql)
         if kind == "write":
             fences.has_written = True
             for table in self._changed_by(text):

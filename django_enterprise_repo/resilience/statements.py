@@ -7,6 +7,7 @@ never truth.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Literal
 
 StatementKind = Literal["read", "write", "begin", "commit", "rollback", "savepoint", "session"]
@@ -23,6 +24,9 @@ _COMMIT = re.compile(
     r"(?:^|;)(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:COMMIT|PREPARE\s+TRANSACTION|END(?!\s*(?:\$|LOOP|IF|CASE)))\b",
     re.IGNORECASE | re.DOTALL,
 )
+
+# A SELECT that does what SET does.
+_SETS = re.compile(r"\bset_config\b", re.IGNORECASE)
 
 _IMPLICIT = frozenset(
     {
@@ -65,16 +69,29 @@ _OTHERS: dict[str, StatementKind] = {
 def statement_kind(sql: Any) -> StatementKind:
     """The kind of ``sql``, a string or whatever a driver takes for one."""
     text = text_of(sql)
+    return _kind_of(text) if len(text) > _LONG else _known_kind(text)
+
+
+#: Characters; longer statements hold their values, and are not sent again word for word.
+_LONG = 4000
+
+
+def _kind_of(text: str) -> StatementKind:
     found = _FIRST_WORD.match(text)
     word = found.group(1).upper() if found else ""
     if word in _READS:
-        return "write" if _MAY_WRITE.search(_LOCKING.sub("", text)) else "read"
+        if _MAY_WRITE.search(_LOCKING.sub("", text)):
+            return "write"
+        return "session" if _SETS.search(text) else "read"
     kind = _OTHERS.get(word, "write")
     if kind == "write" or _is_several(text):
         return "write"
     if kind == "rollback" and re.search(r"\bTO\b", text, re.IGNORECASE):
         return "savepoint"
     return kind
+
+
+_known_kind = lru_cache(maxsize=512)(_kind_of)
 
 
 def may_commit(sql: Any) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ....resilience.statements import statement_kind
 from ... import hooks
 from ...observing import observed
 
@@ -54,9 +55,16 @@ class ObservedCursor:
     def _observed(self, query: Any) -> AbstractContextManager[Any]:
         wrapper = self.connection.repository_wrapper() if hooks.listeners else None
         if wrapper is None:
-            return nullcontext()
+            return _UNOBSERVED
+        kind = statement_kind(query)
+        if kind == "read":  # which changes nothing that anybody would have to hear of afterwards
+            hooks.tell_statement(wrapper, query, kind)
+            return _UNOBSERVED
         is_idle = self.connection.info.transaction_status.name == "IDLE"
         return observed(wrapper, query, in_transaction=not (is_idle and self.connection.autocommit))
+
+
+_UNOBSERVED = nullcontext()
 
 
 @lru_cache(maxsize=16)
