@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -106,11 +105,12 @@ class Store:
     def _ask(self, call: Callable[[BaseCache], R]) -> R | None:
         """The answer of ``call``, or ``None`` if the cache has none; debts are paid first."""
         breaker = self.breaker
-        try:
-            permit = breaker.admit()
-        except CircuitOpenError:
-            return None
-        started = time.perf_counter()
+        permit = None
+        if not breaker.is_closed:  # else there is nothing that a success could change: one failure opens it
+            try:
+                permit = breaker.admit()
+            except CircuitOpenError:
+                return None
         vote: Vote = "void"
         try:
             cache = caches[self.alias]
@@ -123,7 +123,10 @@ class Store:
             logger.debug("cache_failed", extra={"cache": self.alias, "error_type": type(error).__qualname__})
             return None
         finally:
-            breaker.settle(permit, vote, time.perf_counter() - started)
+            if permit is not None:
+                breaker.settle(permit, vote)
+            elif vote == "failure":
+                breaker.observe(vote)
         return answer
 
     def _pay(self, cache: BaseCache) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast, overload
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import connections
@@ -233,11 +234,17 @@ _GET_OPTIONS = frozenset(
 )
 
 
+#: Types of which no condition is.
+_KEYS = frozenset({int, str, UUID})
+
+
 def _is_key(args: tuple[Any, ...]) -> bool:
     """Whether ``get(*args)`` asks for a primary key: one argument that Django could not take as a condition."""
     if len(args) != 1:
         return False
     (value,) = args
+    if type(value) in _KEYS:
+        return True
     if isinstance(value, Q) or getattr(value, "conditional", False) or hasattr(value, "resolve_expression"):
         return False
     return not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str))

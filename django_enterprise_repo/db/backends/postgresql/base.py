@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from django.db import Error
 from django.db.backends.postgresql import base
+from psycopg.pq import TransactionStatus
 
 from ....resilience.classification import Verdict
 from ...guarded import GuardedDatabaseMixin
@@ -72,7 +73,7 @@ class DatabaseWrapper(GuardedDatabaseMixin, base.DatabaseWrapper):
 
     def is_in_transaction(self) -> bool:
         return super().is_in_transaction() or (
-            self.connection is not None and self.connection.info.transaction_status.name != "IDLE"
+            self.connection is not None and self.connection.pgconn.transaction_status != TransactionStatus.IDLE
         )
 
     def _is_aborted(self) -> bool:
