@@ -17,7 +17,8 @@ project_copyright = "the authors of django-enterprise-repo"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build", "explanation/fault-report.md"]  # the second is included by faults.md
+# The last two are included by other pages.
+exclude_patterns = ["_build", "explanation/fault-report.md", "explanation/protocol-verdicts.md"]
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"

@@ -136,12 +136,12 @@ def _lock(cached: Cached, name: str) -> None:
 @contextmanager
 def announced(alias: str, model: type[Model]) -> Iterator[None]:
     """The statements inside change rows of ``model`` that are fenced."""
-    announced, tables = fences_of(connections[alias]).announced, tables_of(model)
-    announced.update(tables)
+    counted, tables = fences_of(connections[alias]).announced, tables_of(model)
+    counted.update(tables)
     try:
         yield
     finally:
-        announced.subtract(tables)
+        counted.subtract(tables)
 
 
 def _fence(connection: BaseDatabaseWrapper, cached: Cached, names: Sequence[str]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tests.faults.processes import LOOPBACK, Server, program
 
 
 class RedisServer(Server):
-    """Keeps nothing on disk; with a ``password`` it lets nobody in who hasn't it."""
+    """A server on 127.0.0.1 that keeps nothing on disk; with a ``password`` it lets nobody in who hasn't it."""
 
     user: ClassVar[str] = "redis"
 
@@ -19,11 +19,17 @@ class RedisServer(Server):
 
     def command(self) -> list[str]:
         secret = [] if self.password is None else ["--requirepass", self.password]
-        port = ["--port", str(self.port), "--bind", LOOPBACK]
-        return [str(program("redis-server")), *port, "--save", "", "--appendonly", "no", *secret]
+        return [
+            *(str(program("redis-server")), "--bind", LOOPBACK, "--port", str(self.port)),
+            *("--save", "", "--appendonly", "no", "--dir", str(self.folder), *secret),
+        ]
 
     def is_ready(self) -> bool:
         return self.ask("PING")[:1] in ("+", "-")  # also one that asks for a password first
+
+    @property
+    def url(self) -> str:
+        return f"redis://{LOOPBACK}:{self.port}/0"
 
     def ask(self, command: str) -> str:
         """Its answer to one command, nothing where there is none."""
@@ -38,3 +44,14 @@ class RedisServer(Server):
         """How many connections it has besides the one that asks."""
         lines = self.ask("INFO clients").splitlines()
         return int(next(line.partition(":")[2] for line in lines if line.startswith("connected_clients"))) - 1
+
+    def client(self, password: str | None = None) -> Any:
+        """An administrator's client."""
+        import redis  # which not every run has
+
+        return redis.Redis(host=LOOPBACK, port=self.port, password=password, socket_timeout=2, socket_connect_timeout=2)
+
+    def configure(self, **settings: str) -> None:
+        with self.client() as client:
+            for name, value in settings.items():
+                client.config_set(name.replace("_", "-"), value)

@@ -20,7 +20,7 @@ from django_enterprise_repo.resilience.breakers import breaker
 from tests.db.caching.conftest import SERIALIZER, everything_cached, locmem  # noqa: F401  # a fixture
 from tests.faults.memcached import Memcached
 from tests.faults.processes import wait_until
-from tests.faults.redis import RedisServer
+from tests.faults.redis_server import RedisServer
 from tests.needs import need_program
 from tests.testapp.models import Account, Bare
 
@@ -151,6 +151,7 @@ OUTAGES = [
 ]
 
 
+@pytest.mark.scenario(26, databases=("sqlite",))
 @pytest.mark.parametrize(("backend", "outage"), OUTAGES, ids=[f"{b}-{o.__name__}" for b, o in OUTAGES])
 def test_an_outage(backend, outage, server, row):
     threads = set(threading.enumerate())
