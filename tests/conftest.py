@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -10,6 +11,19 @@ from django.conf import settings
 from django_enterprise_repo.resilience import breakers
 from django_enterprise_repo.resilience.budget import budget
 from django_enterprise_repo.writing import operation_ledger
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flush_by_deleting() -> None:
+    """Between tests PostgreSQL deletes the few rows there are: to truncate all tables takes fifty times as long."""
+    if settings.REPO_DATABASE != "postgres":
+        return
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    def sql_flush(self: Any, style: Any, tables: Any, **options: Any) -> list[str]:
+        return [f"DELETE FROM {self.quote_name(table)};" for table in tables]  # keys are checked at COMMIT
+
+    DatabaseOperations.sql_flush = sql_flush  # type: ignore[method-assign,assignment]
 
 
 @pytest.fixture(autouse=True)

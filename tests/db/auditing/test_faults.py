@@ -16,7 +16,7 @@ from django_enterprise_repo.exceptions import HistoryElsewhere, HistoryMismatch,
 from tests.db.auditing.test_write_paths import EVERY
 from tests.testapp.models import Account, Audited, AuditedSeat, Entry, Item, Ledger
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.exhaustive]
 
 AUDITED = [model for model in apps.get_app_config("testapp").get_models() if not hasattr(model, "tracked_fields")]
 

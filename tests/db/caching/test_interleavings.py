@@ -26,7 +26,7 @@ from tests.db.caching.conftest import expire_locks
 from tests.db.caching.stepping import Actor, merges, step
 from tests.testapp.models import Bare
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.exhaustive]
 
 READER = ("look up", "make tags", "read database", "fill")
 LOCK, STATEMENT, COMMIT, AGAIN, EXPIRE = "lock", "statement", "commit", "lock", "expire"

@@ -9,6 +9,8 @@ import pytest
 from tests.unit.caching.protocol_model import CLAIMS, CRASH, FAULTS, LOSS, NONE, Faults, Verdict, check, markdown
 from tests.unit.caching.protocols import BROKEN, OURS, Protocol
 
+pytestmark = pytest.mark.exhaustive
+
 #: The claims that break without faults, when a writer dies, when the cache loses keys, and when both happen.
 OUR_VERDICT = ("", "", "P3", "P2 P3")
 VERDICTS = {
