@@ -8,14 +8,14 @@ Both belong to one connection, whose own methods the converters are.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 from uuid import UUID
 
 from django.core.signals import setting_changed
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CharField, CompositePrimaryKey, Expression, Field, IntegerField, Model, UUIDField
+from django.db.models import CharField, CompositePrimaryKey, Field, IntegerField, Model, UUIDField, Value
 from django.db.models.base import ModelState
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.query import MAX_GET_RESULTS
@@ -192,11 +192,11 @@ def _is_plain(model: Any, attnames: Sequence[str]) -> bool:
 _PLAIN_ATTRIBUTES = (DeferredAttribute, ForeignKeyDeferredAttribute)
 
 
-class _KeyPart(Expression):
-    """Stands in the statement where one part of the key goes."""
+class _KeyPart(Value):
+    """Stands in the statement where one part of the key goes. A value, as others are put into parentheses."""
 
     def __init__(self, field: Field[Any, Any], number: int) -> None:
-        super().__init__(output_field=field)
+        super().__init__(number, output_field=field)
         self.number = number
 
     def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:  # type: ignore[override]
@@ -206,7 +206,7 @@ class _KeyPart(Expression):
 class _Part:
     """How one part of a key becomes a parameter."""
 
-    __slots__ = ("_limits", "number", "place", "prepare")
+    __slots__ = ("_field", "_limits", "number", "place")
 
     def __init__(
         self, place: int, number: int, fields: Sequence[Field[Any, Any]], connection: BaseDatabaseWrapper
@@ -215,13 +215,17 @@ class _Part:
         self.place = place
         #: Which part of a composite key it is.
         self.number = number if len(fields) > 1 else None
-        self.prepare: Callable[[Any, BaseDatabaseWrapper], Any] = field.get_db_prep_value
+        self._field = field
         self._limits: tuple[int, int] | None = None
         target = value_field(field)
         if isinstance(target, IntegerField):
             limits: Sequence[int | None] = connection.ops.integer_field_range(target.get_internal_type())
             low, high = (widest if limit is None else limit for limit, widest in zip(limits, _WIDEST, strict=True))
             self._limits = (low, high)
+
+    def prepare(self, value: Any, connection: BaseDatabaseWrapper) -> Any:
+        """``value`` as a parameter, by the two steps that a lookup takes."""
+        return self._field.get_db_prep_value(self._field.get_prep_value(value), connection, prepared=True)
 
     def is_beyond(self, value: Any) -> bool:
         """Whether the column cannot hold ``value``: no row has it, and the database would complain."""
