@@ -46,6 +46,7 @@ class KeyedRead:
         "_key_places",
         "_parameters",
         "_parts",
+        "_rows",
         "_sql",
         "alias",
         "attnames",
@@ -56,16 +57,32 @@ class KeyedRead:
     )
 
     def __init__(self, rows: Any, alias: str) -> None:
-        """Compile ``rows``, a queryset of all rows that a repository has of its model."""
+        """For ``rows``, a queryset of all rows that a repository has of its model."""
         self.model: type[Model] = rows.model
         self.connection = connections[alias]
         self.alias = alias
         self.door: Any = None
-        fields = key_fields(rows.model)
-        rows = rows.filter(**{field.attname: _KeyPart(field, number) for number, field in enumerate(fields)}).order_by()
+        self.attnames = [field.attname for field in self.model._meta.concrete_fields]
+        fields = key_fields(self.model)
+        self._rows: Any = rows
+        self._sql: str | None = None
+        self._is_plain = _is_plain(self.model, self.attnames)
+        self._key_places = [self.attnames.index(field.attname) for field in fields]
+        self.key_type = _plain_type(fields)
+
+    def _compile(self) -> str:
+        """Make the statement and keep it.
+
+        The first read does so, within its operation, as a backend may have to ask its server.
+        """
+        fields = key_fields(self.model)
+        rows = self._rows.filter(
+            **{field.attname: _KeyPart(field, number) for number, field in enumerate(fields)}
+        ).order_by()
         rows.query.set_limits(high=MAX_GET_RESULTS)
-        compiler = rows.query.get_compiler(using=alias)
-        self._sql, parameters = compiler.as_sql()
+        compiler = rows.query.get_compiler(using=self.alias)
+        sql: str
+        sql, parameters = compiler.as_sql()
         self._parameters = list(parameters)
         self._parts = [
             _Part(place, parameter.number, fields, self.connection)
@@ -73,11 +90,10 @@ class KeyedRead:
             if isinstance(parameter, _KeyPart)
         ]
         columns = [column for column, _, _ in compiler.select]
-        self.attnames: list[str] = [column.target.attname for column in columns]
+        assert [column.target.attname for column in columns] == self.attnames
         self._converters = [(place, *found) for place, found in compiler.get_converters(columns).items()]
-        self._is_plain = _is_plain(self.model, self.attnames)
-        self._key_places = [self.attnames.index(field.attname) for field in fields]
-        self.key_type = _plain_type(fields)
+        self._rows, self._sql = None, sql
+        return sql
 
     def fetch(self, key: Any) -> Sequence[Any] | None:
         """The values of the row with this key, as ``Model.from_db()`` takes them; ``None`` if there is no such row.
@@ -85,6 +101,7 @@ class KeyedRead:
         Raises:
             Model.MultipleObjectsReturned: the key is not one, in a view say.
         """
+        sql = self._sql or self._compile()
         parameters = self._parameters.copy()
         for part in self._parts:
             value = key if part.number is None else key[part.number]
@@ -92,7 +109,7 @@ class KeyedRead:
                 return None
             parameters[part.place] = part.prepare(value, self.connection)
         with self.connection.cursor() as cursor:
-            cursor.execute(self._sql, parameters)
+            cursor.execute(sql, parameters)
             rows = cursor.fetchall()
         if len(rows) != 1:
             if rows:
@@ -184,8 +201,7 @@ def _is_plain(model: Any, attnames: Sequence[str]) -> bool:
     if model.__init__ is not Model.__init__ or model.from_db.__func__ is not cast("Any", Model).from_db.__func__:
         return False
     attributes = [inspect.getattr_static(model, attname, None) for attname in attnames]
-    is_whole = attnames == [field.attname for field in model._meta.concrete_fields]
-    return is_whole and all(type(attribute) in _PLAIN_ATTRIBUTES for attribute in attributes)
+    return all(type(attribute) in _PLAIN_ATTRIBUTES for attribute in attributes)
 
 
 #: Of columns whose values are kept in the instance's own dictionary and nowhere else.

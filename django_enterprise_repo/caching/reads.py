@@ -165,10 +165,7 @@ def _concrete(model: type[Model]) -> type[Model]:
 def _codec(read: KeyedRead, cache: str) -> RowCodec | None:
     """``None`` where the model or the cache are such that a check has complained: rows are read past the cache."""
     is_kept_out = (
-        carries_bytes(cache)
-        or unsupported_fields(read.model)
-        or not has_exact_keys(read.model, read.connection.vendor)
-        or read.attnames != [field.attname for field in read.model._meta.concrete_fields]
+        carries_bytes(cache) or unsupported_fields(read.model) or not has_exact_keys(read.model, read.connection.vendor)
     )
     return None if is_kept_out else row_codec(_concrete(read.model))
 

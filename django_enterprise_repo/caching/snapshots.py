@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..resilience.guards import guard_of, is_in_transaction
@@ -40,9 +41,12 @@ def _reads_committed(connection: BaseDatabaseWrapper) -> bool:
     is_chosen = fences_of(connection).is_isolation_chosen
     if known is None or is_chosen:
         # What Django believes is its own setting. The server's, the database's and the role's come before it.
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW transaction_isolation")
-            known = cursor.fetchone() == ("read committed",)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW transaction_isolation")
+                known = cursor.fetchone() == ("read committed",)
+        except DatabaseError:
+            return False  # the transaction is over; the read that comes next says so, as an operation
         if not is_chosen:  # what was chosen for this transaction says nothing of the next one
             driver.repository_reads_committed = known
     return known

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext, isolate_apps
 
 from django_enterprise_repo import Repository, RepositoryQuerySet
 from django_enterprise_repo.caching.compiled import KeyedRead, keyed_read
+from django_enterprise_repo.operations import active_operation
 from tests.testapp.models import Bare, Item, Plain, Seat, Token, Tower
 
 pytestmark = pytest.mark.django_db
@@ -160,3 +161,19 @@ def test_each_connection_has_its_own():
     thread.join()
     assert reads[0] is keyed_read("default", Plain.objects)
     assert reads[0].connection is not reads[1].connection
+
+
+def test_a_backend_that_has_to_ask_its_server_for_the_statement_is_asked_within_the_operation(monkeypatch):
+    compile_ = KeyedRead._compile
+    running = []
+
+    def compiling(self):
+        running.append(active_operation("default"))
+        return compile_(self)
+
+    monkeypatch.setattr(connection, "repository_reads", {}, raising=False)
+    monkeypatch.setattr(KeyedRead, "_compile", compiling)
+    Plain.objects.get_or_none(1)
+    Plain.objects.get_or_none(1)
+    (operation,) = running
+    assert operation.spec.name == "get_or_none"
