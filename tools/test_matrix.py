@@ -23,6 +23,8 @@ from xml.etree import ElementTree
 from tests.services import MARIADB, POSTGRES, SERVICES
 
 ROOT = Path(__file__).resolve().parent.parent
+#: Processes that share the tests of one database.
+WORKERS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,14 @@ class Outcome:
 
 def main(arguments: list[str]) -> int:
     missing = {service.name: why for service in SERVICES if (why := service.missing())}
+    # Each worker has a database of its own. What breaks servers, or has many processes anyway, has the machine for itself.
+    spread = [f"--numprocesses={WORKERS}", "--dist=worksteal", *arguments]
     wanted = os.environ.get("REPO_MATRIX", "sqlite,postgres,mariadb,django,faults,stress").split(",")
-    runs = [run("sqlite", ["tests/unit", "tests/db"], arguments)] if "sqlite" in wanted else []
+    runs = [run("sqlite", ["tests/unit", "tests/db"], spread)] if "sqlite" in wanted else []
     servers = [name for name in (POSTGRES.name, MARIADB.name) if name in wanted and name not in missing]
-    runs += [run(name, ["tests/db"], arguments) for name in servers]
+    runs += [run(name, ["tests/db"], spread) for name in servers]
     if "django" in wanted:
-        runs.append(run("sqlite", ["tests/db"], arguments, name="sqlite, Django's engine", REPO_ENGINE="django"))
+        runs.append(run("sqlite", ["tests/db"], spread, name="sqlite, Django's engine", REPO_ENGINE="django"))
     if "faults" in wanted:
         runs.append(run("sqlite", ["tests/faults"], arguments, name="faults"))
     if "stress" in wanted:
@@ -67,8 +71,8 @@ def run(database: str, paths: list[str], arguments: list[str], *, name: str = ""
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "junit.xml"
-        command = [sys.executable, "-X", "dev", "-m", "pytest", f"--junitxml={report}", *paths, *arguments]
-        environment = {**os.environ, "REPO_DATABASE": database, **variables}
+        command = [sys.executable, "-m", "pytest", f"--junitxml={report}", *paths, *arguments]
+        environment = {**os.environ, "PYTHONDEVMODE": "1", "REPO_DATABASE": database, **variables}
         code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         passed, failed, skipped = read_counts(report)
     return Outcome(name, passed, failed, skipped, time.monotonic() - started, code)

@@ -326,7 +326,7 @@ def test_a_file_is_handed_on_as_it_is(tmp_path):
     "good",
     [
         {"CORRELATION_HEADER": "X-Correlation-ID"},
-        {"GET_USER": by_key},
+        pytest.param({"GET_USER": by_key}, id="a function"),
         {"GET_USER": f"{__name__}.by_key"},
         {"GET_USER": SimpleNamespace},
     ],
@@ -353,7 +353,7 @@ NOT_A_FUNCTION = 7
         ),
         *({"GET_USER": value} for value in (5, "", ".", ".x", "..x", "nowhere.at_all", f"{__name__}.nothing")),
         {"GET_USER": f"{__name__}.NOT_A_FUNCTION"},
-        {"GET_USER": async_hook},
+        pytest.param({"GET_USER": async_hook}, id="a coroutine function"),
         {"GET_USER": f"{__name__}.async_hook"},
     ],
     ids=str,
