@@ -45,7 +45,7 @@ class Outcome:
 
 def main(arguments: list[str]) -> int:
     missing = {service.name: why for service in SERVICES if (why := service.missing())}
-    # Each worker has a database of its own. What breaks servers, or has many processes anyway, has the machine for itself.
+    # Each worker has a database of its own. What breaks servers, or has many processes anyway, runs alone.
     spread = [f"--numprocesses={WORKERS}", "--dist=worksteal", *arguments]
     wanted = os.environ.get("REPO_MATRIX", "sqlite,postgres,mariadb,django,faults,stress").split(",")
     runs = [run("sqlite", ["tests/unit", "tests/db"], spread)] if "sqlite" in wanted else []
