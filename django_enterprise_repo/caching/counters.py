@@ -1,4 +1,4 @@
-"""What became of the reads that asked a cache, counted by model: behind ``repository.cache_info()``."""
+"""What became of the reads that asked a cache: behind ``repository.cache_info()``, and what a scrape looks at."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -70,6 +70,11 @@ class CacheCounts:
             _report(model, event)
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("cache_asked", extra={"model": model._meta.label, "cache_event": event})
+
+    def all(self) -> Mapping[tuple[type[Model], Event], int]:
+        """A copy of all numbers."""
+        with self._lock:
+            return self._counts.copy()
 
     def of(self, model: type[Model]) -> CacheInfo:
         """What was counted for ``model``."""

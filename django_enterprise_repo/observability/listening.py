@@ -4,9 +4,10 @@ the breakers' signal."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from django.core.signals import setting_changed
 from django.db.models import Model
@@ -17,6 +18,13 @@ from ..operations import Operation, counts, observe_with, when_committed
 from ..resilience.breakers import circuit_state_changed
 from .labels import limit_models
 from .records import OperationRecords
+
+if TYPE_CHECKING:
+    from .asked import AskedMetrics
+    from .told import ToldMetrics
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 logger = logging.getLogger("django_enterprise_repo.observability")
 
@@ -30,61 +38,64 @@ class Listener:
     """
 
     def __init__(self) -> None:
-        self._metrics: Any = None
-        if conf.metrics_wanted():
-            from . import metrics  # which imports prometheus_client when the first operation begins
-
+        self._metrics: AskedMetrics | ToldMetrics | None = None
+        #: The metrics, where they count for a scrape that can ask nobody.
+        self._told: ToldMetrics | None = None
+        self._is_to_register = conf.metrics_wanted()
+        if self._is_to_register:
             limit_models(conf.metrics_model_limit())
-            self._metrics = metrics
         self._records = OperationRecords(conf.slow_operation())
         self._reported: set[str] = set()
 
     def begun(self, operation: Operation) -> None:
-        if self._metrics is not None:
-            try:
-                self._metrics.begun(operation)
-            except Exception as error:  # noqa: BLE001  # what counts must not break what it counts
-                self._report("metrics", error)
+        if self._is_to_register:
+            self._register()
+        counts.begun(operation)
+        if self._told is not None:
+            self._safely("metrics", self._told.begun, operation)
 
     def finished(self, operation: Operation) -> None:
-        counts.count(operation)
-        if self._metrics is not None:
-            try:
-                self._metrics.finished(operation)
-            except Exception as error:  # noqa: BLE001  # as above
-                self._report("metrics", error)
-        try:
-            self._records.finished(operation)
-        except Exception as error:  # noqa: BLE001  # as above
-            self._report("records", error)
+        counts.finished(operation)
+        if self._told is not None:
+            self._safely("metrics", self._told.finished, operation)
+        self._safely("records", self._records.finished, operation)
         if operation.history_rows and operation.error is None:
             when_committed(operation, partial(self._committed, operation))
 
     def _committed(self, operation: Operation) -> None:
         counts.count_history(operation)
-        if self._metrics is not None:
-            try:
-                self._metrics.count_history(operation)
-            except Exception as error:  # noqa: BLE001  # as above
-                self._report("metrics", error)
-
-    def cache_asked(self, model: type[Model], event: Event) -> None:
-        try:
-            self._metrics.cache_asked(model, event)
-        except Exception as error:  # noqa: BLE001  # as above
-            self._report("metrics", error)
-
-    @property
-    def counts_caches(self) -> bool:
-        return self._metrics is not None
+        if self._told is not None:
+            self._safely("metrics", self._told.count_history, operation)
 
     def circuit_changed(self, alias: str, old: str, new: str, breaker: Any, **signal: Any) -> None:
         """A receiver of ``circuit_state_changed``."""
+        if self._is_to_register:
+            self._register()
         if self._metrics is not None:
-            try:
-                self._metrics.circuit_changed(alias, old, new, breaker)
-            except Exception as error:  # noqa: BLE001  # as above
-                self._report("metrics", error)
+            self._safely("metrics", self._metrics.circuit_changed, alias, old, new, breaker)
+
+    def _register(self) -> None:
+        """Show the metrics from now on. Not before something happens, so that no project starts later for them."""
+        from . import metrics  # which imports prometheus_client
+        from .told import ToldMetrics
+
+        self._is_to_register = False
+        self._metrics = self._safely("metrics", metrics.registered)
+        if isinstance(self._metrics, ToldMetrics):
+            self._told = self._metrics
+            report_to(self._cache_asked)
+
+    def _cache_asked(self, model: type[Model], event: Event) -> None:
+        if self._told is not None:
+            self._safely("metrics", self._told.cache_asked, model, event)
+
+    def _safely(self, sink: str, tell: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | None:
+        """Call ``tell``: what counts must not break what it counts."""
+        try:
+            return tell(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001  # as said
+            self._report(sink, error)
+            return None
 
     def _report(self, sink: str, error: Exception) -> None:
         """Say once that a sink fails: it would fail again with the next operation, and the one after that."""
@@ -101,7 +112,6 @@ def start() -> None:
     stop()
     _listener = Listener()
     observe_with(_listener)
-    report_to(_listener.cache_asked if _listener.counts_caches else None)
     circuit_state_changed.connect(_listener.circuit_changed, dispatch_uid=_UID)
     setting_changed.connect(_setting_changed, dispatch_uid=_UID)
 

@@ -9,7 +9,7 @@ went wrong. Calls inside it join. What listens to operations carries no correctn
 from __future__ import annotations
 
 from .attempts import Attempts
-from .counts import OperationCounts, counts
+from .counts import BUCKETS, OperationCounts, counts
 from .failures import fetch_failure
 from .operation import Attempt, Observer, Operation, OperationSpec, describe, observe_with, operation_finished
 from .outcomes import ERROR_KINDS, OPERATIONS, OUTAGES, Outcome, error_kind, outcome_of
@@ -18,6 +18,7 @@ from .settling import when_committed
 from .unit_of_work import UnitOfWork
 
 __all__ = [
+    "BUCKETS",
     "ERROR_KINDS",
     "NOTHING",
     "OPERATIONS",

@@ -1,19 +1,23 @@
-"""What became of the operations of this process, counted by model: behind ``repository.metrics()``."""
+"""What became of the operations of this process: behind ``repository.metrics()``, and what a scrape looks at."""
 
 from __future__ import annotations
 
 import os
 import threading
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Model
 
 from .operation import Operation
 from .outcomes import error_kind, outcome_of
+
+#: Upper bounds in seconds. Below the usual ones, which start at 5 ms: a read by primary key takes less than one.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +47,39 @@ class OperationCounts:
         return sum(self.operations.values())
 
 
-class _Row:
-    """Operations of one model and name that ended the same way."""
+class Key(NamedTuple):
+    """What is counted together; ``kind`` is that of the error, ``None`` of a success."""
 
-    __slots__ = ("number", "retries", "seconds")
+    model: type[Model]
+    name: str
+    alias: str
+    kind: str | None
+
+
+class Tally:
+    """Operations of one key.
+
+    Attributes:
+        seconds: how long they took together.
+        buckets: how many took no longer than each of :data:`BUCKETS` and longer than the one before; last, the others.
+        retried_for: how many more attempts followed each kind of failure.
+    """
+
+    __slots__ = ("buckets", "retried_for", "seconds")
 
     def __init__(self) -> None:
-        self.number = self.retries = 0
         self.seconds = 0.0
+        self.buckets = [0] * (len(BUCKETS) + 1)
+        self.retried_for: Counter[str] = Counter()
+
+    def copy(self) -> Tally:
+        made = Tally()
+        made.seconds, made.buckets, made.retried_for = self.seconds, self.buckets.copy(), self.retried_for.copy()
+        return made
+
+    @property
+    def number(self) -> int:
+        return sum(self.buckets)
 
 
 class Counts:
@@ -63,25 +92,56 @@ class Counts:
         """Nothing counted and a new lock: for tests, and for the child of a fork."""
         # Re-entrant: a finalizer may run at any line, and use the database.
         self._lock = threading.RLock()
-        self._rows: dict[tuple[type[Model], str, str | None], _Row] = {}
-        self._history: Counter[type[Model]] = Counter()
+        self._running: dict[str, set[Operation]] = {}
+        self._tallies: dict[Key, Tally] = {}
+        self._history: Counter[tuple[type[Model], str]] = Counter()
 
-    def count(self, operation: Operation) -> None:
+    def begun(self, operation: Operation) -> None:
+        """Count an operation that begins."""
+        alias = operation.spec.alias
+        try:
+            self._running[alias].add(operation)
+        except KeyError:
+            self._running.setdefault(alias, set()).add(operation)
+
+    def finished(self, operation: Operation) -> None:
         """Count an operation that has finished."""
-        spec = operation.spec
-        key = (spec.model, spec.name, None if operation.error is None else error_kind(operation.error))
+        spec, error, seconds = operation.spec, operation.error, operation.duration or 0.0
+        running = self._running.get(spec.alias)
+        if running is not None:  # else it began before anybody counted
+            running.discard(operation)
+        key = (spec.model, spec.name, spec.alias, None if error is None else error_kind(error))
         with self._lock:
-            row = self._rows.get(key)
-            if row is None:
-                row = self._rows[key] = _Row()
-            row.number += 1
-            row.seconds += operation.duration or 0.0
-            row.retries += operation.attempts - 1
+            tally = self._tallies.get(key) or self._make(key)  # type: ignore[call-overload]
+            tally.seconds += seconds
+            tally.buckets[bisect_left(BUCKETS, seconds)] += 1
+            if operation.retried_for:
+                tally.retried_for.update(operation.retried_for)
+
+    def _make(self, key: tuple[type[Model], str, str, str | None]) -> Tally:
+        made = self._tallies[Key(*key)] = Tally()
+        return made
 
     def count_history(self, operation: Operation) -> None:
         """Count the history rows of an operation that is committed."""
+        alias = operation.spec.alias
         with self._lock:
-            self._history.update(operation.history_rows)
+            for model, rows in operation.history_rows.items():
+                self._history[model, alias] += rows
+
+    def running(self) -> Mapping[str, int]:
+        """How many operations are running, by alias."""
+        return {alias: len(running) for alias, running in self._running.copy().items()}
+
+    def tallies(self) -> Mapping[Key, Tally]:
+        """A copy of all that was counted, in the order of the first of each."""
+        with self._lock:
+            return {key: tally.copy() for key, tally in self._tallies.items()}
+
+    def history(self) -> Mapping[tuple[type[Model], str], int]:
+        """A copy of the numbers of history rows, by model and alias."""
+        with self._lock:
+            return self._history.copy()
 
     def of(self, model: type[Model]) -> OperationCounts:
         """What was counted for ``model``."""
@@ -89,24 +149,22 @@ class Counts:
         outcomes: Counter[str] = Counter()
         errors: Counter[str] = Counter()
         retries, seconds = 0, 0.0
-        with self._lock:
-            for (counted, name, kind), row in self._rows.items():
-                if counted is not model:
-                    continue
-                operations[name] += row.number
-                outcomes[outcome_of(kind)] += row.number
-                if kind is not None:
-                    errors[kind] += row.number
-                retries += row.retries
-                seconds += row.seconds
-            history_rows = self._history[model]
+        for key, tally in self.tallies().items():
+            if key.model is not model:
+                continue
+            operations[key.name] += tally.number
+            outcomes[outcome_of(key.kind)] += tally.number
+            if key.kind is not None:
+                errors[key.kind] += tally.number
+            retries += tally.retried_for.total()
+            seconds += tally.seconds
         return OperationCounts(
             operations=_frozen(operations),
             outcomes=_frozen(outcomes),
             errors=_frozen(errors),
             retries=retries,
             seconds=seconds,
-            history_rows=history_rows,
+            history_rows=sum(rows for (counted, _), rows in self.history().items() if counted is model),
         )
 
 

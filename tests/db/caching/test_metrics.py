@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 
 import pytest
-from django.test import override_settings
 
 from django_enterprise_repo.caching.counters import cache_counts
-from django_enterprise_repo.observability import listening, metrics
 from tests.db.caching.conftest import expire_locks
+from tests.db.observability.test_listening import exploding_metrics
 from tests.testapp.models import Item
 
 prometheus_client = pytest.importorskip("prometheus_client")
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("everything_cached")]
+
+__all__ = ["exploding_metrics"]
 
 
 class Growth:
@@ -64,11 +65,7 @@ def test_hits_misses_and_fills_are_counted(growth, item):
     assert growth.of("fills", event="filled") == 1
 
 
-def test_metrics_that_raise_are_reported_once_and_break_no_read(item, monkeypatch, caplog):
-    def explode(model, event):
-        raise RuntimeError("kanari")
-
-    monkeypatch.setattr(metrics, "cache_asked", explode)
+def test_metrics_that_raise_are_reported_once_and_break_no_read(item, exploding_metrics, caplog):
     caplog.set_level(logging.DEBUG, "django_enterprise_repo")
     before = cache_counts.of(Item).hit
 
@@ -76,25 +73,6 @@ def test_metrics_that_raise_are_reported_once_and_break_no_read(item, monkeypatc
         assert Item.objects.get(item.pk) == item
 
     reports = [record for record in caplog.records if record.getMessage() == "sink_failed"]
-    assert [(record.sink, record.error_type) for record in reports] == [("metrics", "RuntimeError")]
+    assert [(record.sink, record.error_type) for record in reports] == [("metrics", "OSError")]
     assert cache_counts.of(Item).hit == before + 2
     assert "kanari" not in caplog.text
-
-
-def test_they_can_be_switched_off(growth, item):
-    with override_settings(ENTERPRISE_REPO={"METRICS": False}):
-        Item.objects.get(item.pk)
-        Item.objects.get(item.pk)
-    assert growth.of("hits") == growth.of("misses", event="miss") == 0
-
-    Item.objects.get(item.pk)
-    assert growth.of("hits") == 1
-
-
-def test_nobody_counts_when_nobody_listens(growth, item):
-    listening.stop()
-    try:
-        Item.objects.get(item.pk)
-    finally:
-        listening.start()
-    assert growth.of("misses", event="miss") == 0

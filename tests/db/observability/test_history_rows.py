@@ -11,10 +11,9 @@ from django.db.models.signals import post_save
 from django.test import TestCase
 
 from django_enterprise_repo.db import hooks
-from django_enterprise_repo.observability import metrics
 from django_enterprise_repo.operations import counts
 from tests.db.auditing.test_write_paths import AUDITED, EVERY
-from tests.db.observability.test_listening import Growth
+from tests.db.observability.test_listening import Growth, exploding_metrics
 from tests.db.resilience.conftest import deadlock, failing
 from tests.testapp.models import Account, Audited, Entry, Ledger, Shop
 
@@ -22,7 +21,7 @@ pytest.importorskip("prometheus_client")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-__all__ = ["failing"]
+__all__ = ["exploding_metrics", "failing"]
 
 #: Models whose rows simple-history's own receivers record where one entity is saved or deleted.
 BY_SIGNALS = (Audited, Ledger, Shop)
@@ -31,8 +30,8 @@ BY_SIGNALS = (Audited, Ledger, Shop)
 @pytest.fixture
 def counted():
     """The history rows of each model that were counted since, after comparing the metric with the counts."""
-    growth = Growth()
     counts.reset()
+    growth = Growth()
 
     def look():
         found = {model: model._default_manager.metrics().history_rows for model in AUDITED}
@@ -169,18 +168,15 @@ def test_a_write_that_fails_inside_another_is_not_counted_with_it(counted, on_sa
     assert counted() == {Account: 1}
 
 
-def test_a_metric_that_raises_is_reported_and_breaks_nothing(monkeypatch, caplog):
-    def explode(operation):
-        raise RuntimeError("kanari")
-
-    monkeypatch.setattr(metrics, "count_history", explode)
+@pytest.mark.usefixtures("exploding_metrics")
+def test_a_metric_that_raises_is_reported_and_breaks_nothing(caplog):
     counts.reset()
     with transaction.atomic():
         Account.objects.add(Account(name="a"))
 
     assert counts.of(Account).history_rows == 1
     reports = [record for record in caplog.records if record.getMessage() == "sink_failed"]
-    assert [(record.sink, record.error_type) for record in reports] == [("metrics", "RuntimeError")]
+    assert [(record.sink, record.error_type) for record in reports] == [("metrics", "OSError")]
 
 
 class TestInATestCase(TestCase):

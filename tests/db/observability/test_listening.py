@@ -8,8 +8,10 @@ import pytest
 from django.db import IntegrityError
 from django.test import override_settings
 
+from django_enterprise_repo.caching.counters import cache_counts
 from django_enterprise_repo.exceptions import CircuitOpenError
 from django_enterprise_repo.observability import listening, metrics
+from django_enterprise_repo.observability.told import ToldMetrics
 from django_enterprise_repo.operations import counts
 from django_enterprise_repo.policies import BreakerPolicy
 from django_enterprise_repo.resilience import breakers
@@ -157,34 +159,59 @@ def test_a_log_that_raises_is_reported_once_and_breaks_nothing(exploding_log, gr
     assert queries(growth, "count", "ok") == 3
 
 
-@pytest.mark.parametrize("broken", ["begun", "finished"])
-def test_metrics_that_raise_are_reported_once_and_break_nothing(broken, monkeypatch, caplog):
-    def explode(operation):
-        raise RuntimeError("kanari")
+class ExplodingMetrics(ToldMetrics):
+    """Metrics of the multiprocess mode whose disk is full, say."""
 
-    monkeypatch.setattr(metrics, broken, explode)
+    def __init__(self):
+        """Register nothing."""
+
+    def begun(self, *args):
+        raise OSError("kanari")
+
+    finished = cache_asked = circuit_changed = count_history = begun
+
+
+@pytest.fixture
+def exploding_metrics(monkeypatch):
+    monkeypatch.setattr(metrics, "registered", ExplodingMetrics)
+    listening.start()
+    yield
+    monkeypatch.undo()
+    listening.start()
+
+
+@pytest.mark.usefixtures("exploding_metrics")
+def test_metrics_that_raise_are_reported_once_and_break_nothing(caplog):
     caplog.set_level(logging.DEBUG, "django_enterprise_repo")
     for _ in range(3):
         assert Bare.objects.count() == 0
+    breakers.breaker("default").open()
+    cache_counts.count(Bare, "miss")
+
     events = [record.getMessage() for record in caplog.records]
     assert events.count("sink_failed") == 1
     assert events.count("operation_finished") == 3
 
 
-def test_a_transition_that_cannot_be_counted_breaks_nothing(monkeypatch, caplog):
-    monkeypatch.delattr(metrics, "circuit_changed")
+def explode():
+    raise ValueError("kanari")
+
+
+def test_metrics_that_cannot_be_registered_are_reported_once_and_break_nothing(monkeypatch, caplog):
+    monkeypatch.setattr(metrics, "registered", explode)
+    listening.start()
     breakers.breaker("default").open()
-    assert "sink_failed" in [record.getMessage() for record in caplog.records]
+    breakers.breaker("default").close()
+    assert Bare.objects.count() == 0
+    assert [record.getMessage() for record in caplog.records].count("sink_failed") == 1
 
 
-def test_metrics_can_be_switched_off(growth):
+def test_metrics_can_be_switched_off(monkeypatch, caplog):
+    monkeypatch.setattr(metrics, "registered", explode)
     with override_settings(ENTERPRISE_REPO={"METRICS": False}):
         Bare.objects.count()
         breakers.breaker("default").open()
-    assert queries(growth, "count", "ok") == 0
-    breakers.reset_breakers()
-    Bare.objects.count()
-    assert queries(growth, "count", "ok") == 1
+    assert "sink_failed" not in [record.getMessage() for record in caplog.records]
 
 
 def test_the_limit_of_slowness_is_a_setting(caplog):
