@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
+
+from django.core.cache.backends.base import default_key_func
 
 from .serializers import BytesSerializer
 
@@ -19,37 +24,75 @@ def reader_of(cache: Any) -> Reader:
     """How several keys of ``cache`` are read: by its ``get_many``, or quicker where that only passes bytes on."""
     reader: Reader | None = getattr(cache, "repository_reader", None)
     if reader is None:
-        reader = cache.repository_reader = _bare_redis(cache) or cache.get_many
+        reader = cache.repository_reader = RedisReader(cache) if _is_bare_redis(cache) else cache.get_many
     return reader
 
 
-def _bare_redis(cache: Any) -> Reader | None:
-    """MGET on a connection of django-redis's pool, which is taken, checked and given back as redis-py does it.
-
-    What is left out is django-redis trying each value as a number, and what redis-py wraps around a command: retries,
-    which the breaker of the store makes up for, and telemetry. Together that takes longer than a Redis nearby.
-    """
+def _is_bare_redis(cache: Any) -> bool:
     client: Any = getattr(cache, "client", None)
-    if _name_of(client) != _CLIENT or type(client._serializer) is not BytesSerializer:
-        return None
-    if _name_of(client._compressor) != _COMPRESSOR or _name_of(client.get_client(write=False)) != _DRIVER:
-        return None
+    return (
+        _name_of(client) == _CLIENT
+        and type(client._serializer) is BytesSerializer
+        and _name_of(client._compressor) == _COMPRESSOR
+        and _name_of(client.get_client(write=False)) == _DRIVER
+    )
 
-    def read(keys: Collection[str]) -> Mapping[str, Any]:
-        pool = client.get_client(write=False).connection_pool
-        names = [client.make_key(key) for key in keys]
-        connection = pool.get_connection()
+
+class RedisReader:
+    """MGET on connections with the settings of django-redis's pool, and without its ceremony.
+
+    To take a connection out of the pool, to see whether it still stands and to give it back takes half as long as a
+    Redis nearby needs to answer; and so does what django-redis does to each key and value. So these connections are
+    kept beside the pool, as many as there are reads at the same moment, and no ``max_connections`` counts them.
+    """
+
+    def __init__(self, cache: Any) -> None:
+        from redis.exceptions import ConnectionError
+
+        self._cache = cache
+        self._lost = ConnectionError
+        pool = cache.client.get_client(write=False).connection_pool
+        self._connect = partial(pool.connection_class, **pool.connection_kwargs)
+        #: Connections that nobody uses. A cache is made for each thread, the pool for all.
+        self._idle: deque[Any] = pool.__dict__.setdefault("repository_idle", deque())
+
+    def __call__(self, keys: Collection[str]) -> Mapping[str, Any]:
+        return dict(zip(keys, self._read(self._names(keys)), strict=True))
+
+    def _names(self, keys: Collection[str]) -> list[str]:
+        cache = self._cache
+        if cache.key_func is not default_key_func:
+            return [cache.client.make_key(key) for key in keys]
+        prefix = f"{cache.key_prefix}:{cache.version}:"
+        return [prefix + key for key in keys]
+
+    def _read(self, names: list[str]) -> Any:
+        used = self._take()
+        if used is not None:
+            try:
+                return self._ask(used, names)
+            except self._lost:
+                pass  # since the last answer: the server was restarted, or hangs up on those who say nothing for long
+        return self._ask(self._connect(), names)
+
+    def _take(self) -> Any:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return None
+            if connection.pid == os.getpid():
+                return connection  # the others belong to the process that has forked this one
+
+    def _ask(self, connection: Any, names: list[str]) -> Any:
         try:
             connection.send_command("MGET", *names)
             values = connection.read_response()
         except BaseException:
             connection.disconnect()  # an answer that comes too late must not be the next one's
             raise
-        finally:
-            pool.release(connection)
-        return dict(zip(keys, values, strict=True))
-
-    return read
+        self._idle.append(connection)
+        return values
 
 
 def _name_of(thing: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Protocol
 
@@ -36,15 +36,15 @@ class _Marker(Protocol):
     def is_deleted(self, entity: Any) -> bool: ...
 
 
-class _Door:
+class Door:
     """The way of one repository's rows, on one connection, to their cache."""
 
     def __init__(self, policy: CachePolicy, read: KeyedRead, marker: _Marker | None) -> None:
+        self._era = _era
         self.policy = policy
         self.read = read
         #: Marks rows that this repository does not show.
         self.marker = marker
-        self.era = _era
         self.store = store(policy.alias)
         self.codec = _codec(read, policy.alias)
         self.table = table_name(_concrete(read.model), read.connection)
@@ -53,9 +53,26 @@ class _Door:
         #: Whether a cached row may say that there is no row. For who hides deleted rows others may see it.
         self.keeps_absence = policy.negative_ttl is not None and marker is None
 
-    def is_open(self) -> bool:
-        """Whether the cache may answer what this connection would, and be told what it reads."""
-        return self.read.alias == router.db_for_write(self.read.model) and is_current(self.read.connection)
+    def belongs_to(self, policy: CachePolicy) -> bool:
+        """Whether it is still the way for rows with this policy."""
+        return self.policy is policy and self._era is _era
+
+    def opens_for(self, number: int) -> bool:
+        """Whether so many reads may go through: the cache may answer them, and be told what the database answers.
+
+        Otherwise they are counted as bypassed, except where the rows are such that none is ever cached.
+        """
+        if self.codec is None:
+            return False
+        if self.read.alias == router.db_for_write(self.read.model) and is_current(self.read.connection):
+            return True
+        for _ in range(number):
+            cache_counts.count(self.read.model, "bypassed")
+        return False
+
+    def reading(self, key: Any) -> CachedRead:
+        """The read of one row."""
+        return CachedRead(self, key)
 
 
 class CachedRead:
@@ -66,7 +83,7 @@ class CachedRead:
 
     __slots__ = ("_door", "_tags", "keys")
 
-    def __init__(self, door: _Door, key: Any) -> None:
+    def __init__(self, door: Door, key: Any) -> None:
         self._door = door
         self._tags: bytes | None = None
         self.keys = row_keys(door.table, key)
@@ -133,22 +150,6 @@ class CachedRead:
         seconds = max(1, round(ttl * (1 + door.policy.jitter * random.uniform(-1, 1))))  # noqa: S311  # no secret
         taken = door.store.write(self.keys.value, seal(self.keys.value, self._tags, body), seconds)
         cache_counts.count(door.read.model, "filled" if taken else "unfillable")
-
-
-def cached_reads(
-    policy: CachePolicy, read: KeyedRead, keys: Sequence[Any], marker: Callable[[], _Marker | None]
-) -> list[CachedRead]:
-    """The reads of rows through the cache, in the order of their keys; none where they have to go past it."""
-    door = read.door
-    if door is None or door.policy is not policy or door.era is not _era:
-        door = read.door = _Door(policy, read, marker())
-    if door.codec is None:
-        return []
-    if not door.is_open():
-        for _ in keys:
-            cache_counts.count(read.model, "bypassed")
-        return []
-    return [CachedRead(door, key) for key in keys]
 
 
 def look_up_all(reads: Sequence[CachedRead]) -> list[Any]:

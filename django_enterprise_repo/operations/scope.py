@@ -62,13 +62,19 @@ def latest_operation() -> Operation | None:
     return operation
 
 
-def run(spec: OperationSpec, body: Callable[[Attempt], R], shortcut: Callable[[], R] | None = None) -> R:
+def run(
+    spec: OperationSpec,
+    body: Callable[[Attempt], R],
+    shortcut: Callable[[], R] | None = None,
+    connection: BaseDatabaseWrapper | None = None,
+) -> R:
     """Run ``body`` as the operation ``spec``, or as part of the one that already runs on its connection.
 
     A callable and not a context manager: a later attempt has to be able to run the body again.
 
     Args:
         shortcut: asked first, before the breaker and not again; if it answers :data:`NOTHING` the body runs.
+        connection: this thread's to the alias of ``spec``, for who has it at hand.
 
     Raises:
         RepositoryDatabaseError: what the database refused or failed to answer, said by the outermost operation;
@@ -79,7 +85,7 @@ def run(spec: OperationSpec, body: Callable[[Attempt], R], shortcut: Callable[[]
         answer = NOTHING if shortcut is None else shortcut()
         return join(body, Attempt(outer)) if answer is NOTHING else answer
     budget.count_call()
-    operation = Operation(spec, connections[spec.alias], outer=_active.get())
+    operation = Operation(spec, connection or connections[spec.alias], outer=_active.get())
     token = _active.set(operation)
     error: BaseException | None = None
     try:

@@ -274,7 +274,7 @@ class EntityVerbs(Writes[T]):
         rows = self.rows()
         if include_deleted:
             visibility.show_deleted(rows)
-        return rows.using(alias)._get_by_key(writing.arguments.require_key(self.model, entity_or_pk))
+        return cast("T", rows.using(alias)._find("get", writing.arguments.require_key(self.model, entity_or_pk)))
 
     def _entity_hint(self, entity_or_pk: T | Any) -> T | None:
         return entity_or_pk if writing.arguments.is_entity(self.model, entity_or_pk) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast, overload
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from ..types import Load, T
 from .reads import Reads, require_deadline
 
 if TYPE_CHECKING:
-    from ..caching.reads import CachedRead
+    from ..caching.reads import CachedRead, Door
     from ..policies import CachePolicy
 
 
@@ -60,10 +60,10 @@ class KeyVerbs(Reads[T]):
             TransactionManagementError: ``for_update`` outside a transaction.
         """
         if _is_key(args):
-            return self._get_by_key(*args, **kwargs)
+            return cast("T", self._find("get", *args, **kwargs))
         if not args and "pk" in kwargs:
             if self._options_of(kwargs):
-                return self._get_by_key(kwargs.pop("pk"), **kwargs)
+                return cast("T", self._find("get", kwargs.pop("pk"), **kwargs))
             if len(kwargs) == 1:
                 read = self._keyed_read(self._read_alias(None))
                 if read is not None and type(kwargs["pk"]) is read.key_type:
@@ -95,9 +95,9 @@ class KeyVerbs(Reads[T]):
         rows = self._selected(include_deleted=include_deleted, load=load, using=using)
         if self._cache_policy is not None and not (fresh or include_deleted or load):
             read = self._keyed_read(self._read_alias(using))
-            reads = self._cached_reads(read, keys) if read is not None else ()
-            if read is not None and reads:
-                return self._get_many_cached(rows, read, dict(zip(keys, reads, strict=True)), deadline)
+            door = None if read is None else self._door(read)
+            if read is not None and door is not None and keys and door.opens_for(len(keys)):
+                return self._get_many_cached(rows, read, {key: door.reading(key) for key in keys}, deadline)
 
         def body(attempt: Attempt) -> dict[Any, T]:
             found = rows.in_bulk(keys)
@@ -129,9 +129,6 @@ class KeyVerbs(Reads[T]):
             return found()
 
         return self._read("get_many", rows, read.alias, body, deadline=deadline, shortcut=shortcut)
-
-    def _get_by_key(self, pk: Any, /, **options: Any) -> T:
-        return cast("T", self._find("get", pk, **options))
 
     def _find(
         self,
@@ -178,9 +175,8 @@ class KeyVerbs(Reads[T]):
             known = identities.get(read, key)
             if known is not None:
                 return cast("T", known)
-        cached = None
-        if self._cache_policy is not None and not fresh:
-            (cached,) = self._cached_reads(read, (key,)) or (None,)
+        door = None if fresh else self._door(read)
+        cached = door.reading(key) if door is not None and door.opens_for(1) else None
 
         def shortcut() -> Any:
             found = NOTHING if cached is None else cached.look_up()
@@ -198,7 +194,7 @@ class KeyVerbs(Reads[T]):
 
         limit = None if deadline is None else require_deadline(deadline)
         spec = self._own_policies().reading(name, self.model, read.alias, None, limit)
-        entity = run(spec, body, None if cached is None else shortcut)
+        entity = run(spec, body, None if cached is None else shortcut, read.connection)
         if identities is not None and entity is not None:
             identities.put(read, key, entity)
         return cast("T | None", entity)
@@ -208,11 +204,17 @@ class KeyVerbs(Reads[T]):
         """How these rows are cached, where they are all that the model has."""
         return None
 
-    def _cached_reads(self, read: KeyedRead, keys: Sequence[Any]) -> Sequence[CachedRead]:
-        from ..caching.reads import cached_reads  # imports msgspec
-
+    def _door(self, read: KeyedRead) -> Door | None:
+        """The way to the cache of these rows, if they are cached."""
         policy = self._cache_policy
-        return () if policy is None else cached_reads(policy, read, keys, self._marker)
+        if policy is None:
+            return None
+        door: Door | None = read.door
+        if door is None or not door.belongs_to(policy):
+            from ..caching.reads import Door  # imports msgspec
+
+            door = read.door = Door(policy, read, self._marker())
+        return door
 
     def _lockable(self, rows: Any) -> tuple[str, ...]:
         """What a lock takes: the row, and not what is joined to it, which on PostgreSQL may be nullable."""
