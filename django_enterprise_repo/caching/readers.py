@@ -30,12 +30,12 @@ def reader_of(cache: Any) -> Reader:
 
 def _is_bare_redis(cache: Any) -> bool:
     client: Any = getattr(cache, "client", None)
-    return (
-        _name_of(client) == _CLIENT
-        and type(client._serializer) is BytesSerializer
-        and _name_of(client._compressor) == _COMPRESSOR
-        and _name_of(client.get_client(write=False)) == _DRIVER
-    )
+    if _name_of(client) != _CLIENT or type(client._serializer) is not BytesSerializer:
+        return False
+    driver = client.get_client(write=False)
+    if _name_of(client._compressor) != _COMPRESSOR or _name_of(driver) != _DRIVER:
+        return False
+    return "credential_provider" not in driver.connection_pool.connection_kwargs  # the pool renews what it has
 
 
 class RedisReader:

@@ -91,6 +91,13 @@ def test_where_something_else_is_made_of_values_the_cache_is_asked(settings, red
     assert reader_of(cache) == cache.get_many
 
 
+def test_a_pool_that_renews_its_credentials_is_used(cache):
+    kwargs = cache.client.get_client(write=False).connection_pool.connection_kwargs
+    kwargs["credential_provider"] = redis.credentials.UsernamePasswordCredentialProvider()
+    assert reader_of(cache) == cache.get_many
+    del kwargs["credential_provider"]
+
+
 def test_a_connection_that_the_server_has_closed_is_replaced_unnoticed(cache, server, named):
     reader = reader_of(cache)
     reader(["a"])
