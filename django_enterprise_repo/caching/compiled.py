@@ -8,14 +8,15 @@ Both belong to one connection, whose own methods the converters are.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
 from django.core.signals import setting_changed
-from django.db import connections
+from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CharField, CompositePrimaryKey, Field, IntegerField, Model, UUIDField, Value
+from django.db.models import CharField, CompositePrimaryKey, Field, IntegerField, Model, UUIDField, Value, query
 from django.db.models.base import ModelState
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.query import MAX_GET_RESULTS
@@ -130,7 +131,7 @@ class KeyedRead:
     def entity(self, values: Sequence[Any]) -> Model:
         """The entity with these values, as if loaded."""
         if not self._is_plain or has_receivers(self.model):
-            return self.model.from_db(self.alias, self.attnames, values)
+            return cast("Model", _from_db(self.model)(self.alias, self.attnames, values))
         # What Django's from_db() comes to where nobody has a say in it, at a third of the price.
         entity = self.model.__new__(self.model)
         entity.__dict__.update(zip(self.attnames, values, strict=True))
@@ -194,6 +195,15 @@ def _several(model: Any, number: int) -> Exception:
 def has_receivers(model: type[Model]) -> bool:
     """Whether somebody wants to hear of every instance that is made."""
     return any(signal.receivers and signal.has_listeners(model) for signal in (pre_init, post_init))
+
+
+def _from_db(model: Any) -> Callable[..., Any]:
+    """``from_db()`` of a model as Django calls it: since 6.1 with how the fields that are missing are fetched."""
+    mode = getattr(models, "FETCH_ONE", None)
+    if mode is None:
+        return cast("Callable[..., Any]", model.from_db)
+    bind: Any = getattr(query, "_get_from_db", None)  # warns where a project's from_db() does not know of that yet
+    return partial(model.from_db, fetch_mode=mode) if bind is None else cast("Callable[..., Any]", bind(model, mode))
 
 
 def _is_plain(model: Any, attnames: Sequence[str]) -> bool:

@@ -49,6 +49,24 @@ def test_the_statement_is_django_s():
         assert sent(call) == by_hand
 
 
+def test_a_model_s_own_from_db_is_given_what_django_gives_it(monkeypatch):
+    row = Bare.objects.create(name="a")
+    given = []
+
+    def from_db(cls, *args, **kwargs):
+        given.append((args, kwargs))
+        return super(Bare, cls).from_db(*args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Bare, "from_db", classmethod(from_db))
+        patched.setattr(connection, "repository_reads", {}, raising=False)
+        models.QuerySet(Bare).get(pk=row.pk)
+        Bare.objects.get(row.pk)
+
+    by_hand, ours = [(alias, list(names), list(values), kwargs) for (alias, names, values), kwargs in given]
+    assert ours == by_hand
+
+
 def test_deleted_rows_stay_hidden():
     item = Item.objects.add(Item(name="a"))
     Item.objects.delete(item)
