@@ -37,16 +37,20 @@ class Neighbour:
 
 @contextmanager
 def neighbour(kind: str, action: str, database: str, *, package: Path = ROOT) -> Iterator[Neighbour]:
-    """A neighbour of this kind, with a table of its own in ``database``; ``package`` is where this package is."""
+    """A neighbour of this kind, with a table of its own in ``database``; ``package`` is where this package is.
+
+    ``action`` is ``"get"`` of a row that nobody has cached, ``"hit"`` of one that is cached, or ``"update"``.
+    """
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "benchmarks.neighbours.settings",
         "REPO_NEIGHBOUR": kind,
+        "REPO_NEIGHBOUR_ACTION": action,
         "REPO_NEIGHBOUR_DATABASE": database,
         "PYTHONPATH": str(ROOT),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.neighbours", action],
+        [sys.executable, "-m", "benchmarks.neighbours"],
         cwd=package, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:  # which closes its input, and so it ends

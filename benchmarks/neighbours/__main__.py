@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -14,7 +15,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 
-def main(action: str) -> None:
+def main() -> None:
     django.setup()
     from benchmarks.measuring import timed
     from benchmarks.neighbours.models import Row
@@ -23,7 +24,7 @@ def main(action: str) -> None:
         editor.create_model(Row)
     row = Row(name="n", code="n", group=1)
     row.save()
-    call = ACTIONS[action](Row, row)
+    call = ACTIONS[settings.ACTION](Row, row)
     try:
         for line in sys.stdin:
             print(timed(call, int(line)), flush=True)
@@ -39,10 +40,18 @@ def _get(model: type[Any], row: Any) -> Callable[[], Any]:
     def get() -> Any:
         return model.objects.get(pk=row.pk)
 
-    get()
     with CaptureQueriesContext(connection) as captured:
         get()
-    assert len(captured) == (settings.KIND == settings.OURS), "the others have the row by now"
+    assert len(captured) == 1
+    return get
+
+
+def _hit(model: type[Any], row: Any) -> Callable[[], Any]:
+    time.sleep(settings.LOCK_SECONDS + 0.5)  # to create the table was to write it
+    get = _get(model, row)
+    with CaptureQueriesContext(connection) as captured:
+        get()
+    assert not captured.captured_queries, "it is cached by now"
     return get
 
 
@@ -51,8 +60,8 @@ def _update(model: type[Any], row: Any) -> Callable[[], Any]:
     return lambda: model.objects.update(row, size=next(numbers) % 1000)
 
 
-ACTIONS = {"get": _get, "update": _update}
+ACTIONS = {"get": _get, "hit": _hit, "update": _update}
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -14,7 +14,12 @@ if settings.KIND == settings.OURS:
     from django_enterprise_repo import RepositoryModel
 
     class Row(Columns, RepositoryModel):
-        """Cached by nobody."""
+        """Cached by nobody, or by its repository."""
+
+        if settings.ACTION == "hit":
+            from django_enterprise_repo import CachePolicy, Repository
+
+            objects = Repository.configured(cache=CachePolicy(alias="rows", lock_ttl=settings.LOCK_SECONDS))()
 
         class Meta:
             db_table = TABLE

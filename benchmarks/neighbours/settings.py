@@ -9,8 +9,11 @@ import dj_database_url
 from tests.services import POSTGRES, REDIS
 
 KIND = os.environ["REPO_NEIGHBOUR"]
+ACTION = os.environ["REPO_NEIGHBOUR_ACTION"]
 OURS = "django_enterprise_repo"
 PREFIX = f"bench_{os.getpid()}"
+#: For how long our rows are left alone after they were written.
+LOCK_SECONDS = 1
 
 SECRET_KEY = "not a secret: this project only ever runs on the machine of a developer"
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "simple_history", KIND, "benchmarks.neighbours"]
@@ -24,6 +27,12 @@ DATABASES = {
 }
 CACHES = {
     "default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS.url, "KEY_PREFIX": PREFIX},
+    "rows": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS.url,
+        "KEY_PREFIX": PREFIX,
+        "OPTIONS": {"SERIALIZER": f"{OURS}.caching.serializers.BytesSerializer"},
+    },
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

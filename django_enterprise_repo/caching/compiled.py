@@ -194,7 +194,9 @@ def _several(model: Any, number: int) -> Exception:
 
 def has_receivers(model: type[Model]) -> bool:
     """Whether somebody wants to hear of every instance that is made."""
-    return any(signal.receivers and signal.has_listeners(model) for signal in (pre_init, post_init))
+    if not (pre_init.receivers or post_init.receivers):
+        return False
+    return pre_init.has_listeners(model) or post_init.has_listeners(model)
 
 
 def _from_db(model: Any) -> Callable[..., Any]:

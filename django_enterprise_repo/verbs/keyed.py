@@ -59,15 +59,15 @@ class KeyVerbs(Reads[T]):
             Model.DoesNotExist: there is no such row among these.
             TransactionManagementError: ``for_update`` outside a transaction.
         """
+        if len(args) + len(kwargs) == 1:
+            key = args[0] if args else kwargs.get("pk")
+            read = self._keyed_read(self._read_alias(None))
+            if read is not None and type(key) is read.key_type:  # so it is a key, and needs no look
+                return cast("T", self._read_one("get", read, key))
         if _is_key(args):
             return cast("T", self._find("get", *args, **kwargs))
-        if not args and "pk" in kwargs:
-            if self._options_of(kwargs):
-                return cast("T", self._find("get", kwargs.pop("pk"), **kwargs))
-            if len(kwargs) == 1:
-                read = self._keyed_read(self._read_alias(None))
-                if read is not None and type(kwargs["pk"]) is read.key_type:
-                    return cast("T", self._read_one("get", read, kwargs["pk"]))
+        if not args and "pk" in kwargs and self._options_of(kwargs):
+            return cast("T", self._find("get", kwargs.pop("pk"), **kwargs))
         return cast("T", cast("Any", super()).get(*args, **kwargs))
 
     def get_or_none(self, pk: Any, /, **options: Any) -> T | None:
