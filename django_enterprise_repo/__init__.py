@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .auditing.trail import AuditTrail
     from .caching.counters import CacheInfo
     from .caching.identity import identity_map
-    from .caching.store import cache_degraded
+    from .caching.signals import cache_degraded
     from .context import OperationContext, current_context, operation_context
     from .models import RepositoryModel, SoftDeleteModel, VersionedModel
     from .operations import Operation, operation_finished
@@ -57,7 +57,7 @@ _HOMES = {
     "SoftDeleteModel": "models",
     "SoftDeletePolicy": "policies",
     "VersionedModel": "models",
-    "cache_degraded": "caching.store",
+    "cache_degraded": "caching.signals",
     "circuit_state_changed": "resilience.breakers",
     "current_context": "context",
     "deadline": "resilience.deadlines",

@@ -12,7 +12,7 @@ class EnterpriseRepoConfig(AppConfig):
     verbose_name = _("Enterprise repository")
 
     def ready(self) -> None:
-        from .caching import fences
+        from .caching.cached import all_cached
         from .checks import register_checks
         from .declared import breaker_policy
         from .filtering import register_lookups
@@ -23,4 +23,7 @@ class EnterpriseRepoConfig(AppConfig):
         register_checks()
         breakers.configure(breaker_policy)
         listening.start()
-        fences.start()
+        if all_cached():
+            from .caching import fences
+
+            fences.start()

@@ -14,7 +14,6 @@ from django.db.models import Manager
 
 from . import scoping
 from .aio import AsyncVerbs
-from .caching import fences
 from .caching.compiled import KeyedRead, keyed_read
 from .caching.counters import CacheInfo, cache_counts
 from .operations import OperationCounts, counts
@@ -136,6 +135,8 @@ class Repository(AsyncVerbs[T], Manager[T]):
 
         What is being read at this moment is not put back. The rows are cached again when ``lock_ttl`` has passed.
         """
+        from .caching import fences
+
         alias = self._write_alias(None)
         if pk is None:
             fences.clear_model(alias, self.model)

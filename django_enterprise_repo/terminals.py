@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
-from .operations import OperationSpec, fetch_failure, run
+from .operations import OperationSpec, run
 from .resilience.repeatable import is_repeatable
 
 R = TypeVar("R")
@@ -49,6 +49,8 @@ class ScopedTerminals:
             try:
                 yield from rows
             except DatabaseError as error:
+                from .operations.failures import fetch_failure
+
                 raise fetch_failure(error, self.model, self.db) from (error.__cause__ or error)
 
     async def aiterator(self, chunk_size: int = 2000) -> AsyncIterator[Any]:

@@ -7,8 +7,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from django.db.models import Model
 
@@ -18,8 +17,7 @@ logger = logging.getLogger("django_enterprise_repo.cache")
 Event = Literal["hit", "miss", "locked", "down", "unreadable", "bypassed", "filled", "unfillable"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheInfo:
+class CacheInfo(NamedTuple):
     """What became of the reads of one model by its key in this process so far.
 
     Attributes:
@@ -49,9 +47,6 @@ class CacheInfo:
         return self.hit / reads if reads else None
 
 
-_NAMES = tuple(field.name for field in fields(CacheInfo))
-
-
 class CacheCounts:
     """Counts events; safe to be used by many threads."""
 
@@ -79,7 +74,7 @@ class CacheCounts:
     def of(self, model: type[Model]) -> CacheInfo:
         """What was counted for ``model``."""
         with self._lock:
-            return CacheInfo(**{name: self._counts[model, name] for name in _NAMES})  # type: ignore[index]
+            return CacheInfo(**{name: self._counts[model, name] for name in CacheInfo._fields})  # type: ignore[index]
 
 
 _report: Callable[[type[Model], Event], None] | None = None

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import get_ident
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from django.db import connections
 from django.db.models import Model
 
 from ..resilience.guards import is_in_transaction
-from .compiled import KeyedRead
+
+if TYPE_CHECKING:
+    from .compiled import KeyedRead
 
 
 class IdentityMap:

@@ -11,23 +11,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.core.cache import caches
 from django.core.cache.backends.base import BaseCache
-from django.dispatch import Signal
 
 from ..exceptions import CircuitOpenError
 from ..policies import BreakerPolicy
-from ..resilience.circuit import Vote
 from .keys import epoch_of
 from .readers import reader_of
+from .signals import cache_degraded
 
 if TYPE_CHECKING:
     from ..resilience.breaker import CircuitBreaker
+    from ..resilience.circuit import Vote
 
 R = TypeVar("R")
 
 logger = logging.getLogger("django_enterprise_repo.cache")
-
-#: Sent robustly when a cache stops or begins to answer, with ``alias``, ``old`` and ``new``, the states of its breaker.
-cache_degraded = Signal()
 
 #: The first failure costs a timeout, and nobody else should pay another one.
 BREAKER = BreakerPolicy(fail_max=1, reset_timeout=1.0, max_reset_timeout=15.0, probe_timeout=5.0)

@@ -8,34 +8,28 @@ went wrong. Calls inside it join. What listens to operations carries no correctn
 
 from __future__ import annotations
 
-from .attempts import Attempts
 from .counts import BUCKETS, OperationCounts, counts
-from .failures import fetch_failure
 from .operation import Attempt, Observer, Operation, OperationSpec, describe, observe_with, operation_finished
-from .outcomes import ERROR_KINDS, OPERATIONS, OUTAGES, Outcome, error_kind, outcome_of
+from .outcomes import OPERATIONS, OUTAGES, Outcome, error_kind, error_kinds, outcome_of
 from .scope import NOTHING, active_operation, latest_operation, run
 from .settling import when_committed
-from .unit_of_work import UnitOfWork
 
 __all__ = [
     "BUCKETS",
-    "ERROR_KINDS",
     "NOTHING",
     "OPERATIONS",
     "OUTAGES",
     "Attempt",
-    "Attempts",
     "Observer",
     "Operation",
     "OperationCounts",
     "OperationSpec",
     "Outcome",
-    "UnitOfWork",
     "active_operation",
     "counts",
     "describe",
     "error_kind",
-    "fetch_failure",
+    "error_kinds",
     "latest_operation",
     "observe_with",
     "operation_finished",

@@ -25,18 +25,6 @@ from .operation import Attempt, Operation
 R = TypeVar("R")
 
 
-def join(body: Callable[[Attempt], R], attempt: Attempt) -> R:
-    """Run ``body`` as part of an attempt that somebody else has begun."""
-    operation = attempt.operation
-    history_rows = operation.history_rows
-    try:
-        return body(attempt)
-    except BaseException:
-        operation.history_rows = history_rows  # those it has added are rolled back
-        attempt.fail()
-        raise
-
-
 def _to_notice(seconds: float) -> float:
     """How long before its time is up a call of so many seconds is cut off, to be over when it is up."""
     return min(0.005, 0.02 * seconds)

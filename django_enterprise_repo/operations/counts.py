@@ -7,7 +7,6 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -20,8 +19,10 @@ from .outcomes import error_kind, outcome_of
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationCounts:
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+
+class OperationCounts(NamedTuple):
     """The operations of one model that this process has finished so far. Names without a count are missing.
 
     Attributes:
@@ -34,9 +35,9 @@ class OperationCounts:
             the operation was on.
     """
 
-    operations: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    outcomes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    errors: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    operations: Mapping[str, int] = _NONE
+    outcomes: Mapping[str, int] = _NONE
+    errors: Mapping[str, int] = _NONE
     retries: int = 0
     seconds: float = 0.0
     history_rows: int = 0

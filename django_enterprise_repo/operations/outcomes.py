@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from ..exceptions import RepositoryDatabaseError
-from ..resilience.classification import KINDS, classify
 from ..resilience.guards import recorded_verdict
 
 #: ``"refused"`` is the answer of a database in good health to this one call, a row that isn't there included;
 #: ``"rejected"`` was never asked, as the circuit was open; ``"cancelled"`` was stopped by its caller.
 Outcome = Literal["ok", "refused", "failed", "rejected", "cancelled"]
-
-#: What :func:`error_kind` may say: the kinds of the classification, and our own deadline.
-ERROR_KINDS = KINDS | {"deadline"}
 
 #: What says that the database cannot be used as it is now, whoever asks.
 OUTAGES = frozenset(
@@ -37,13 +33,22 @@ _WRITES = (
 OPERATIONS = frozenset(f"{_READS} {_WRITES}".split())
 
 
+def error_kinds() -> frozenset[str]:
+    """What :func:`error_kind` may say: the kinds of the classification, and our own deadline."""
+    from ..resilience.classification import KINDS
+
+    return KINDS | {"deadline"}
+
+
 def error_kind(error: BaseException) -> str:
-    """The kind of the error that an operation ended in, one of :data:`ERROR_KINDS`."""
+    """The kind of the error that an operation ended in, one of :func:`error_kinds`."""
+    from ..resilience.classification import classify  # loaded by now: there was an error
+
     if isinstance(error, RepositoryDatabaseError):
         kind = error.kind
     else:
         kind = (recorded_verdict(error) or classify(error)).kind
-    return kind if kind in ERROR_KINDS else "other"
+    return kind if kind in error_kinds() else "other"
 
 
 def outcome_of(kind: str | None) -> Outcome:

@@ -13,7 +13,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..resilience.budget import budget
 from ..resilience.guards import guard_of
-from .attempts import Attempts, join
 from .operation import Attempt, Operation, OperationSpec
 
 R = TypeVar("R")
@@ -83,14 +82,14 @@ def run(
     outer = active_operation(spec.alias)
     if outer is not None:
         answer = NOTHING if shortcut is None else shortcut()
-        return join(body, Attempt(outer)) if answer is NOTHING else answer
+        return _join(body, Attempt(outer)) if answer is NOTHING else answer
     budget.count_call()
     operation = Operation(spec, connection or connections[spec.alias], outer=_active.get())
     token = _active.set(operation)
     error: BaseException | None = None
     try:
         answer = NOTHING if shortcut is None else shortcut()
-        return Attempts(operation, body).run() if answer is NOTHING else answer
+        return _attempted(operation, body) if answer is NOTHING else answer
     except BaseException as failure:
         error = failure
         raise
@@ -99,6 +98,25 @@ def run(
         if spec.effect == "write":
             note_elsewhere(operation)
         operation.finish(error)
+
+
+def _attempted(operation: Operation, body: Callable[[Attempt], R]) -> R:
+    # Not imported before something is asked: it brings all that is known of what can go wrong.
+    from .attempts import Attempts
+
+    return Attempts(operation, body).run()
+
+
+def _join(body: Callable[[Attempt], R], attempt: Attempt) -> R:
+    """Run ``body`` as part of an attempt that somebody else has begun."""
+    operation = attempt.operation
+    history_rows = operation.history_rows
+    try:
+        return body(attempt)
+    except BaseException:
+        operation.history_rows = history_rows  # those it has added are rolled back
+        attempt.fail()
+        raise
 
 
 def note_elsewhere(operation: Operation) -> None:

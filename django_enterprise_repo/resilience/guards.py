@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .classification import Phase, Verdict
 from .deadlines import Watch
 from .decisions import tell
+
+if TYPE_CHECKING:
+    from .classification import Phase, Verdict
 
 logger = logging.getLogger("django_enterprise_repo.retry")
 

@@ -11,7 +11,6 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models import CompositePrimaryKey, IntegerField, Q
 
-from ..caching.compiled import KeyedRead
 from ..caching.identity import current_map
 from ..exceptions import InvalidArgument, InvalidArgumentType
 from ..operations import NOTHING, Attempt, run
@@ -19,6 +18,7 @@ from ..types import Load, T
 from .reads import Reads, require_deadline
 
 if TYPE_CHECKING:
+    from ..caching.compiled import KeyedRead
     from ..caching.reads import CachedRead, Door
     from ..policies import CachePolicy
 

@@ -6,18 +6,20 @@ Each takes ``user=``/``user_id=``, ``reason=`` and ``using=``, and none commits 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db.models import Field
 
 from .. import writing
 from ..context import operation_context
 from ..exceptions import InvalidArgument
-from ..operations import Attempt, UnitOfWork, run
-from ..operations.unit_of_work import with_retries
+from ..operations import Attempt, run
 from ..types import T
 from .reads import require_deadline
 from .rows import Rows
+
+if TYPE_CHECKING:
+    from ..operations.unit_of_work import UnitOfWork
 
 R = TypeVar("R")
 
@@ -68,6 +70,8 @@ class Writes(Rows[T]):
         Raises:
             InvalidArgument: a wrong number, or ``verify_commit`` on a database that cannot tell.
         """
+        from ..operations.unit_of_work import UnitOfWork, with_retries
+
         limit = None if deadline is None else require_deadline(deadline)
         alias = self._write_alias(using)
         spec = self._own_policies().writing("atomic", self.model, alias, limit)

@@ -52,7 +52,7 @@ def asked(**expected):
     before = Bare.objects.cache_info()
     yield
     after = Bare.objects.cache_info()
-    counted = {name: getattr(after, name) - getattr(before, name) for name in after.__slots__}
+    counted = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
     assert {name: number for name, number in counted.items() if number} == expected
 
 

@@ -17,7 +17,7 @@ from django_enterprise_repo.caching.counters import Event, cache_counts
 from django_enterprise_repo.exceptions import CircuitOpenError, CommitOutcomeUnknown, DuplicateKeyError
 from django_enterprise_repo.observability import labels, listening
 from django_enterprise_repo.observability.metrics import make
-from django_enterprise_repo.operations import ERROR_KINDS, OPERATIONS, Operation, OperationSpec, counts, outcome_of
+from django_enterprise_repo.operations import OPERATIONS, Operation, OperationSpec, counts, error_kinds, outcome_of
 from django_enterprise_repo.policies import BreakerPolicy
 from django_enterprise_repo.resilience import breakers
 from tests.testapp.models import Bare, Item, Tag
@@ -144,7 +144,7 @@ def test_an_unknown_operation_or_kind_is_another(counting, registry):
 
 def test_the_closed_sets_hold_what_there_is():
     assert set(VERBS) - {"stream"} <= OPERATIONS, "a stream is called iterate"
-    assert {outcome_of(kind) for kind in (None, *ERROR_KINDS)} == {"ok", "refused", "failed", "rejected", "cancelled"}
+    assert {outcome_of(kind) for kind in (None, *error_kinds())} == {"ok", "refused", "failed", "rejected", "cancelled"}
 
 
 @pytest.fixture
