@@ -33,3 +33,6 @@ CACHES = {
         "OPTIONS": {"SERIALIZER": "django_enterprise_repo.caching.serializers.BytesSerializer"},
     },
 }
+
+#: The other alias is the same database.
+ENTERPRISE_REPO = {"HEALTH": {"databases": ["default"]}}

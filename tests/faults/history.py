@@ -98,8 +98,9 @@ class History:
 
     def events(self) -> list[Event]:
         """All events so far, in the order in which they were written down."""
-        lines = self._path.read_text().splitlines() if self._path.exists() else []
-        parts = [line.split(" ", 2) for line in lines]
+        text = self._path.read_text() if self._path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]  # who reads while others write may see the beginning of a line
+        parts = [line.split(" ", 2) for line in whole.splitlines()]
         return [Event(float(at), write, outcome) for at, outcome, write in parts]  # type: ignore[arg-type]
 
     def outcomes(self) -> dict[str, Outcome]:

@@ -192,3 +192,10 @@ def test_a_small_run_from_end_to_end(cluster, database, history):
     verdict = history.check(row for (row,) in cluster.execute("SELECT id FROM written", database=database))
     assert verdict.holds, verdict
     assert verdict.ok > 0 and verdict.unknown > 0
+
+
+def test_a_line_that_is_still_being_written_is_not_read(history):
+    history.record("a", "ok")
+    with history._path.open("a") as file:
+        file.write("12.5 unk")
+    assert [event.write for event in history.events()] == ["a"]
