@@ -42,7 +42,7 @@ def error_kinds() -> frozenset[str]:
 
 def error_kind(error: BaseException) -> str:
     """The kind of the error that an operation ended in, one of :func:`error_kinds`."""
-    from ..resilience.classification import classify  # loaded by now: there was an error
+    from ..resilience.classification import classify  # not needed before the first error
 
     if isinstance(error, RepositoryDatabaseError):
         kind = error.kind
