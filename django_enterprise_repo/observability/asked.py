@@ -11,23 +11,8 @@ from typing import Any
 from ..caching.counters import cache_counts
 from ..operations import BUCKETS, counts, outcome_of
 from ..resilience.breakers import existing_breakers
-from .families import (
-    ERRORS,
-    FAMILIES,
-    HISTORY_ROWS,
-    IN_FLIGHT,
-    QUERIES,
-    REJECTIONS,
-    RETRIES,
-    SECONDS,
-    STATE,
-    STATES,
-    TRANSITIONS,
-    UNKNOWN,
-    Family,
-    cache_labels,
-    operation_labels,
-)
+from . import families
+from .families import Family
 from .labels import alias_label, model_label
 
 _BOUNDS = (*map(float, BUCKETS), "+Inf")
@@ -55,7 +40,7 @@ class AskedMetrics:
 
     def describe(self) -> Iterable[Any]:
         """All metrics without samples: how the registry learns the names."""
-        return [self._make(family) for family in FAMILIES]
+        return [self._make(family) for family in families.FAMILIES]
 
     def collect(self) -> Iterable[Any]:
         """All metrics with what was counted until now."""
@@ -64,10 +49,10 @@ class AskedMetrics:
         samples.add_caches()
         samples.add_circuits()
         with self._lock:
-            samples.numbers[TRANSITIONS].update(self._transitions)
-        for family in FAMILIES:
+            samples.numbers[families.TRANSITIONS].update(self._transitions)
+        for family in families.FAMILIES:
             metric = self._make(family)
-            if family is SECONDS:
+            if family is families.SECONDS:
                 samples.write_seconds(metric)
             else:
                 for labels, number in samples.numbers[family].items():
@@ -80,27 +65,27 @@ class _Samples:
 
     def __init__(self) -> None:
         self.numbers: defaultdict[Family, Counter[tuple[str, ...]]] = defaultdict(Counter)
-        self._seconds: Counter[tuple[str, ...]] = Counter()
+        self._seconds: defaultdict[tuple[str, ...], float] = defaultdict(float)
         self._buckets: dict[tuple[str, ...], list[int]] = {}
 
     def add_operations(self) -> None:
         for key, tally in counts.tallies().items():
-            operation, model, alias = operation_labels(key.name, key.model, key.alias)
+            operation, model, alias = families.operation_labels(key.name, key.model, key.alias)
             number = tally.number
-            self.numbers[QUERIES][operation, model, alias, outcome_of(key.kind)] += number
+            self.numbers[families.QUERIES][operation, model, alias, outcome_of(key.kind)] += number
             if key.kind is not None:
-                self.numbers[ERRORS][operation, model, key.kind] += number
+                self.numbers[families.ERRORS][operation, model, key.kind] += number
             if key.kind == "commit_unknown":
-                self.numbers[UNKNOWN][alias,] += number
+                self.numbers[families.UNKNOWN][alias,] += number
             for reason, retries in tally.retried_for.items():
-                self.numbers[RETRIES][alias, reason] += retries
-            self._seconds[operation, model] += tally.seconds  # type: ignore[assignment]
+                self.numbers[families.RETRIES][alias, reason] += retries
+            self._seconds[operation, model] += tally.seconds
             before = self._buckets.get((operation, model), [0] * len(tally.buckets))
             self._buckets[operation, model] = [sum(pair) for pair in zip(before, tally.buckets, strict=True)]
         for alias, running in counts.running().items():
-            self.numbers[IN_FLIGHT][alias_label(alias),] += running
+            self.numbers[families.IN_FLIGHT][alias_label(alias),] += running
         for (recorded, alias), rows in counts.history().items():
-            self.numbers[HISTORY_ROWS][model_label(recorded), alias_label(alias)] += rows
+            self.numbers[families.HISTORY_ROWS][model_label(recorded), alias_label(alias)] += rows
 
     def write_seconds(self, metric: Any) -> None:
         for labels, buckets in self._buckets.items():
@@ -109,14 +94,14 @@ class _Samples:
 
     def add_caches(self) -> None:
         for (model, event), number in cache_counts.all().items():
-            family, labels = cache_labels(model, event)
+            family, labels = families.cache_labels(model, event)
             self.numbers[family][labels] += number
 
     def add_circuits(self) -> None:
         for alias, breaker in existing_breakers().items():
             name = alias_label(alias)
-            self.numbers[REJECTIONS][name,] += breaker.rejected
+            self.numbers[families.REJECTIONS][name,] += breaker.rejected
             if name == alias:  # the breakers behind "other" are in no state that they share
                 present = breaker.current_state
-                for state in STATES:
-                    self.numbers[STATE][name, state] = int(state == present)
+                for state in families.STATES:
+                    self.numbers[families.STATE][name, state] = int(state == present)

@@ -99,18 +99,6 @@ def registered() -> AskedMetrics | ToldMetrics:
         return _made
 
 
-def unregister() -> None:
-    """Take them out of the registry: they are not wanted any more. Where processes write files those stay."""
-    global _made
-    with _registering:
-        if isinstance(_made, AskedMetrics):
-            from prometheus_client import REGISTRY
-
-            collector: Any = _made
-            REGISTRY.unregister(collector)
-            _made = None
-
-
 def _after_fork() -> None:
     global _registering
     _registering = threading.RLock()

@@ -15,23 +15,8 @@ from django.db.models import Model
 from ..caching.counters import Event
 from ..operations import Operation, error_kind, outcome_of
 from ..resilience.breakers import existing_breakers
-from .families import (
-    ERRORS,
-    FAMILIES,
-    HISTORY_ROWS,
-    IN_FLIGHT,
-    QUERIES,
-    REJECTIONS,
-    RETRIES,
-    SECONDS,
-    STATE,
-    STATES,
-    TRANSITIONS,
-    UNKNOWN,
-    Family,
-    cache_labels,
-    operation_labels,
-)
+from . import families
+from .families import Family
 from .labels import alias_label, model_label
 
 
@@ -46,7 +31,7 @@ class ToldMetrics:
     """
 
     def __init__(self, make: Callable[[Family], Any]) -> None:
-        self._metrics = {family: make(family) for family in FAMILIES}
+        self._metrics = {family: make(family) for family in families.FAMILIES}
         self._children: dict[tuple[Family, tuple[str, ...]], Any] = {}
         self._begin()
         self._rejected: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
@@ -71,26 +56,26 @@ class ToldMetrics:
 
     def begun(self, operation: Operation) -> None:
         self._running.add(operation)
-        self._child(IN_FLIGHT, alias_label(operation.spec.alias)).inc()
+        self._child(families.IN_FLIGHT, alias_label(operation.spec.alias)).inc()
 
     def finished(self, operation: Operation) -> None:
         spec, error = operation.spec, operation.error
-        name, model, alias = operation_labels(spec.name, spec.model, spec.alias)
+        name, model, alias = families.operation_labels(spec.name, spec.model, spec.alias)
         if operation in self._running:  # else it began before anybody counted
             self._running.discard(operation)
-            self._child(IN_FLIGHT, alias).dec()
+            self._child(families.IN_FLIGHT, alias).dec()
         kind = None if error is None else error_kind(error)
         outcome = outcome_of(kind)
-        if (QUERIES, (name, model, alias, outcome)) not in self._children:
+        if (families.QUERIES, (name, model, alias, outcome)) not in self._children:
             self.show_circuits()  # among them those that this operation was the first to need
-        self._child(QUERIES, name, model, alias, outcome).inc()
-        self._child(SECONDS, name, model).observe(operation.duration)
+        self._child(families.QUERIES, name, model, alias, outcome).inc()
+        self._child(families.SECONDS, name, model).observe(operation.duration)
         for reason in operation.retried_for:
-            self._child(RETRIES, alias, reason).inc()
+            self._child(families.RETRIES, alias, reason).inc()
         if kind is not None:
-            self._child(ERRORS, name, model, kind).inc()
+            self._child(families.ERRORS, name, model, kind).inc()
         if kind == "commit_unknown":
-            self._child(UNKNOWN, alias).inc()
+            self._child(families.UNKNOWN, alias).inc()
         if kind == "circuit_open" or "circuit_open" in operation.retried_for:
             self._count_rejections(existing_breakers().get(spec.alias))
 
@@ -98,16 +83,16 @@ class ToldMetrics:
         """Count the history rows of an operation that is committed."""
         alias = alias_label(operation.spec.alias)
         for model, rows in operation.history_rows.items():
-            self._child(HISTORY_ROWS, model_label(model), alias).inc(rows)
+            self._child(families.HISTORY_ROWS, model_label(model), alias).inc(rows)
 
     def cache_asked(self, model: type[Model], event: Event) -> None:
         """Count what a read that asked a cache, or filled it, has come to."""
-        family, labels = cache_labels(model, event)
+        family, labels = families.cache_labels(model, event)
         self._child(family, *labels).inc()
 
     def circuit_changed(self, alias: str, old: str, new: str, breaker: Any) -> None:
         """Count a change of a circuit's state, and show the state it is in."""
-        self._child(TRANSITIONS, alias_label(alias), old, new).inc()
+        self._child(families.TRANSITIONS, alias_label(alias), old, new).inc()
         self._show(breaker)
 
     def show_circuits(self) -> None:
@@ -119,8 +104,8 @@ class ToldMetrics:
         self._count_rejections(breaker)
         name, present = alias_label(breaker.alias), breaker.current_state
         if name == breaker.alias:  # the breakers behind "other" are in no state that they share
-            for state in STATES:
-                self._child(STATE, name, state).set(state == present)
+            for state in families.STATES:
+                self._child(families.STATE, name, state).set(state == present)
 
     def _count_rejections(self, breaker: Any) -> None:
         if breaker is None:
@@ -128,4 +113,4 @@ class ToldMetrics:
         with self._lock:
             before, now = self._rejected.get(breaker, 0), breaker.rejected
             self._rejected[breaker] = now
-        self._child(REJECTIONS, alias_label(breaker.alias)).inc(now - before)
+        self._child(families.REJECTIONS, alias_label(breaker.alias)).inc(now - before)
