@@ -73,8 +73,7 @@ class CacheCounts:
 
     def of(self, model: type[Model]) -> CacheInfo:
         """What was counted for ``model``."""
-        with self._lock:
-            return CacheInfo(**{name: self._counts[model, name] for name in CacheInfo._fields})  # type: ignore[index]
+        return CacheInfo(**{event: number for (counted, event), number in self.all().items() if counted is model})
 
 
 _report: Callable[[type[Model], Event], None] | None = None

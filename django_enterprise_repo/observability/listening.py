@@ -93,7 +93,7 @@ class Listener:
         """Call ``tell``: what counts must not break what it counts."""
         try:
             return tell(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001  # as said
+        except Exception as error:  # noqa: BLE001  # a full disk, a handler of the project's: it is reported
             self._report(sink, error)
             return None
 

@@ -94,7 +94,7 @@ class Counts:
         # Re-entrant: a finalizer may run at any line, and use the database.
         self._lock = threading.RLock()
         self._running: dict[str, set[Operation]] = {}
-        self._tallies: dict[Key, Tally] = {}
+        self._tallies: dict[tuple[type[Model], str, str, str | None], Tally] = {}  # plain tuples are quicker to make
         self._history: Counter[tuple[type[Model], str]] = Counter()
 
     def begun(self, operation: Operation) -> None:
@@ -113,15 +113,13 @@ class Counts:
             running.discard(operation)
         key = (spec.model, spec.name, spec.alias, None if error is None else error_kind(error))
         with self._lock:
-            tally = self._tallies.get(key) or self._make(key)  # type: ignore[call-overload]
+            tally = self._tallies.get(key)
+            if tally is None:
+                tally = self._tallies[key] = Tally()
             tally.seconds += seconds
             tally.buckets[bisect_left(BUCKETS, seconds)] += 1
             if operation.retried_for:
                 tally.retried_for.update(operation.retried_for)
-
-    def _make(self, key: tuple[type[Model], str, str, str | None]) -> Tally:
-        made = self._tallies[Key(*key)] = Tally()
-        return made
 
     def count_history(self, operation: Operation) -> None:
         """Count the history rows of an operation that is committed."""
@@ -137,7 +135,12 @@ class Counts:
     def tallies(self) -> Mapping[Key, Tally]:
         """A copy of all that was counted, in the order of the first of each."""
         with self._lock:
-            return {key: tally.copy() for key, tally in self._tallies.items()}
+            items = list(self._tallies.items())
+        return {Key(*key): self._copy(tally) for key, tally in items}
+
+    def _copy(self, tally: Tally) -> Tally:
+        with self._lock:  # one by one: of thousands the copies take long enough for an operation to notice
+            return tally.copy()
 
     def history(self) -> Mapping[tuple[type[Model], str], int]:
         """A copy of the numbers of history rows, by model and alias."""

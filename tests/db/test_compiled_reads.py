@@ -67,6 +67,25 @@ def test_a_model_s_own_from_db_is_given_what_django_gives_it(monkeypatch):
     assert ours == by_hand
 
 
+def test_a_fetch_mode_is_handed_on_where_django_has_no_helper_for_it(monkeypatch):
+    """As it will be when Django no longer looks after older signatures."""
+    row = Bare.objects.create(name="a")
+    given = []
+
+    def from_db(cls, alias, names, values, **kwargs):
+        given.append(kwargs)
+        return super(Bare, cls).from_db(alias, names, values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(models, "FETCH_ONE", "one", raising=False)
+        patched.delattr(models.query, "_get_from_db", raising=False)
+        patched.setattr(Bare, "from_db", classmethod(from_db))
+        patched.setattr(connection, "repository_reads", {}, raising=False)
+        assert Bare.objects.get(row.pk) == row
+
+    assert given == [{"fetch_mode": "one"}]
+
+
 def test_deleted_rows_stay_hidden():
     item = Item.objects.add(Item(name="a"))
     Item.objects.delete(item)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from test_sqlite import *  # type: ignore[import-not-found]  # noqa: F403  # beside runtests.py
+# A module beside runtests.py, which is no part of this project.
+from test_sqlite import *  # type: ignore[import-not-found]  # noqa: F403
 
 _SQLITE = {"ENGINE": "django_enterprise_repo.db.backends.sqlite3"}
 
